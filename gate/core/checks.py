@@ -1,0 +1,105 @@
+"""The single questions that a decision asks of a token, one function each: life, grant, binding, time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from ipaddress import ip_address
+
+from gate.core.credentials import Headers
+from gate.core.grants import Action
+from gate.core.media import Facts, Kind, Role
+from gate.core.policy import Application, Network
+from gate.core.reasons import Deny, Reason
+from gate.core.token import Bind, Token, Warrant
+from gate.core.windows import Span
+
+
+def check_life(token: Token, application: Application, now: float) -> Deny | None:
+    """None while the token is alive and lives no longer than the application allows.
+
+    The leeway is for clocks that run ahead (``nbf``, ``iat``); an end is an end (RFC 7519, section 4.1.4).
+    """
+    if token.not_before is not None and now < token.not_before - application.leeway_s:
+        return Deny(Reason.TOKEN_NOT_YET_VALID)
+    if token.issued_at is not None and now < token.issued_at - application.leeway_s:
+        return Deny(Reason.TOKEN_NOT_YET_VALID, "the token was issued in the future")
+    if token.expires_at is None:
+        if token.single_use:
+            # What opens once must be remembered for as long as it could be tried again.
+            return Deny(Reason.EXPIRY_REQUIRED, "a single-use token must have an end")
+        return None if application.unlimited_ttl else Deny(Reason.EXPIRY_REQUIRED)
+    if token.expires_at <= now:
+        return Deny(Reason.TOKEN_EXPIRED)
+    issued_at = now if token.issued_at is None else token.issued_at
+    if application.max_ttl_s is not None and token.expires_at - issued_at > application.max_ttl_s:
+        return Deny(Reason.LIFETIME_TOO_LONG)
+    return None
+
+
+def check_grant(warrant: Warrant, action: Action, resource: str) -> Deny | None:
+    """None where the warrant grants the action on this very resource."""
+    grant = warrant.grants.get(action)
+    if grant is None:
+        return Deny(Reason.ACTION_NOT_GRANTED, f"{action.value} is not granted")
+    if not grant.covers(resource):
+        return Deny(Reason.RESOURCE_NOT_GRANTED, facts=(("resource", resource),))
+    return None
+
+
+def check_binding(bind: Bind | None, headers: Headers, address: str) -> Deny | None:
+    """None where the token is bound to nobody, or to this client."""
+    if bind is None or (
+        (bind.network is None or address_in(address, (bind.network,)))
+        and (bind.user_agent is None or list(headers.getall("user-agent", ())) == [bind.user_agent])
+        and (bind.origin is None or list(headers.getall("origin", ())) == [bind.origin])
+    ):
+        return None
+    return Deny(Reason.BINDING_MISMATCH)
+
+
+def check_time(warrant: Warrant, facts: Facts, live_edge_s: float, now: float) -> Reason | None:
+    """None where rights and windows allow the time that the URL addresses. Objects are on no timeline.
+
+    A dated segment is live while it is young. It leaves a playlist trimmed to the live edge at the age of
+    that edge, and must stay fetchable for the playlist's duration after that (RFC 8216, section 6.2.2):
+    twice the edge in all. Without the right to live it is withheld until it is as old as the edge.
+    """
+    rights = warrant.rights
+    if facts.kind is Kind.OBJECT or warrant.unrestricted:
+        return None
+    if facts.kind is Kind.LIVE:
+        return None if rights.live else Reason.LIVE_NOT_GRANTED
+    if facts.kind is Kind.COPY and not rights.copy:
+        return Reason.COPY_NOT_GRANTED
+    if facts.kind is Kind.DVR and not rights.dvr:
+        return Reason.DVR_NOT_GRANTED
+    if facts.span is None:
+        return Reason.TIME_UNKNOWN
+    if facts.kind is None:
+        age_ms = int(now * 1000) - facts.span.end_ms
+        edge_ms = int(live_edge_s * 1000)
+        if rights.live and age_ms < 2 * edge_ms:
+            return None
+        if not rights.live and age_ms < edge_ms:
+            return Reason.LIVE_NOT_GRANTED
+        if not rights.dvr:
+            return Reason.DVR_NOT_GRANTED
+    if facts.kind is Kind.COPY or facts.role is Role.MANIFEST:
+        return _within(facts.span, warrant)
+    return None if warrant.windows.overlap(facts.span) else Reason.OUTSIDE_WINDOW
+
+
+def address_in(address: str, networks: Iterable[Network]) -> bool:
+    """Whether the address lies in one of the networks; an IPv4-mapped IPv6 address is its IPv4 one."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return False
+    mapped = getattr(parsed, "ipv4_mapped", None)
+    return any((mapped or parsed) in network for network in networks)
+
+
+def _within(span: Span, warrant: Warrant) -> Reason | None:
+    if warrant.windows.contain(span):
+        return None
+    return Reason.PARTLY_OUTSIDE_WINDOW if warrant.windows.overlap(span) else Reason.OUTSIDE_WINDOW

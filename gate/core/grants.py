@@ -1,0 +1,48 @@
+"""What a token permits: actions on resources.
+
+A resource is named by its id, and ids are compared whole: there are no prefixes and no patterns, so
+``ch1`` never opens ``ch10``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from types import MappingProxyType
+
+
+class Action(Enum):
+    """What is done to a resource. Ziggeo's four words, which the native format shares."""
+
+    READ = "read"
+    CREATE = "create"
+    UPDATE = "update"
+    DESTROY = "destroy"
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Permission for one action: on all resources, on those named, or on what the session itself created."""
+
+    all: bool = False
+    resources: frozenset[str] = frozenset()
+    session_owned: bool = False
+
+    def covers(self, resource: str, owned: bool = False) -> bool:
+        """Whether the action may be done to `resource`; `owned` says that this session created it."""
+        return self.all or resource in self.resources or (self.session_owned and owned)
+
+
+@dataclass(frozen=True, slots=True)
+class Grants:
+    """One grant for each action that is granted at all; an absent action is not."""
+
+    by_action: Mapping[Action, Grant] = field(default_factory=lambda: MappingProxyType({}))
+
+    def get(self, action: Action) -> Grant | None:
+        return self.by_action.get(action)
+
+    @property
+    def resource_count(self) -> int:
+        return sum(len(grant.resources) for grant in self.by_action.values())

@@ -1,0 +1,61 @@
+"""What a URL addresses, as an origin's URL grammar (its layout) tells it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from gate.core.target import Target
+from gate.core.windows import Span
+
+
+class Kind(Enum):
+    """How a request stands to its stream's timeline."""
+
+    LIVE = "live"  # at the moving edge
+    DVR = "dvr"  # time-shifted playback
+    COPY = "copy"  # a download or an export
+    OBJECT = "object"  # on no timeline: a file, VOD
+
+
+class Role(Enum):
+    """What part of a presentation a URL is. Manifests and objects open sessions, the rest belongs to one."""
+
+    MANIFEST = "manifest"
+    SEGMENT = "segment"
+    IMAGE = "image"
+    STREAM = "stream"  # one response that lasts as long as the viewer watches
+    DOWNLOAD = "download"
+    OBJECT = "object"
+    OTHER = "other"
+
+
+OPENING: frozenset[Role] = frozenset({Role.MANIFEST, Role.STREAM, Role.DOWNLOAD, Role.OBJECT})
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a layout read from a URL.
+
+    `kind` is None where the URL does not say; a dated segment has a `span` and no kind, because its age
+    decides whether it is live or archive. With neither, its time is unknown.
+    """
+
+    resource: str
+    role: Role
+    kind: Kind | None = None
+    span: Span | None = None
+
+
+class Layout(Protocol):
+    """An origin's URL grammar."""
+
+    name: str
+
+    def read(self, target: Target, parts: dict[str, str]) -> Facts:
+        """What `target` addresses. `parts` are the named parts of the stream rule's match (``{resource}``).
+
+        Total: what the grammar does not know has Role.OTHER, no kind and no span.
+        """
+        ...

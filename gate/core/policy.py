@@ -1,0 +1,183 @@
+"""The policy as the decision uses it: compiled values only, immutable, swapped as a whole on a reload."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from ipaddress import IPv4Network, IPv6Network
+from typing import Final
+
+from gate.core.credentials import DEFAULT_SOURCES, Sources
+from gate.core.keys import Keyring
+from gate.core.media import Layout
+from gate.core.target import Target
+from gate.core.token import Format
+
+Network = IPv4Network | IPv6Network
+_PART: Final = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+
+
+class Access(Enum):
+    """Who may watch a stream (aipix's words): everybody, token holders, listed addresses, nobody."""
+
+    PUBLIC = "public"
+    PRIVATE = "private"
+    PROTECTED = "protected"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """A tenant: its keys, what it accepts, and how long its tokens may live."""
+
+    name: str
+    keyring: Keyring
+    formats: frozenset[Format] = frozenset({Format.JWT})
+    sources: Sources = DEFAULT_SOURCES
+    max_ttl_s: float | None = None
+    unlimited_ttl: bool = False
+    leeway_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where permitted requests go. `url` is scheme, authority and an optional base path, no trailing slash."""
+
+    name: str
+    url: str
+    connect_timeout_s: float = 5.0
+    response_timeout_s: float = 30.0
+    stall_timeout_s: float = 30.0
+
+
+class Pattern:
+    """The path pattern of a stream rule.
+
+    Segments are literal text, ``*`` (one segment), ``{name}`` (one segment, kept) or, as the last one,
+    ``**`` (one or more segments). Literals are compared whole with the decoded segments of a target.
+    """
+
+    def __init__(self, text: str) -> None:
+        """Raises ValueError, with a sentence for the operator, when `text` is not a pattern."""
+        if not text.startswith("/"):
+            raise ValueError("a pattern begins with a slash")
+        self.text = text
+        *front, last = text[1:].split("/")
+        self._open = last == "**"
+        self._pieces: list[tuple[str | None, str | None]] = []
+        for piece in front if self._open else [*front, last]:
+            if named := _PART.fullmatch(piece):
+                self._pieces.append((None, named[1]))
+            elif piece == "*":
+                self._pieces.append((None, None))
+            elif not piece or set(piece) & set("*{}"):
+                raise ValueError("a segment of a pattern is text, `*`, `{name}` or, at the end, `**`")
+            else:
+                self._pieces.append((piece, None))
+        if len(set(self.names)) < len(self.names):
+            raise ValueError("a pattern names each part once")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(name for _, name in self._pieces if name)
+
+    @property
+    def first(self) -> str | None:
+        """The literal first segment, or None where the first segment may be anything."""
+        return self._pieces[0][0] if self._pieces else None
+
+    def match(self, segments: tuple[str, ...]) -> dict[str, str] | None:
+        """The named parts, or None where the segments do not match."""
+        pieces = self._pieces
+        if len(segments) < len(pieces) + self._open or (len(segments) > len(pieces) and not self._open):
+            return None
+        parts: dict[str, str] = {}
+        for (literal, name), segment in zip(pieces, segments, strict=False):
+            if literal is not None:
+                if literal != segment:
+                    return None
+            elif not segment:
+                return None
+            elif name:
+                parts[name] = segment
+        return parts
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRule:
+    """One entry of ``streams``. `name` is how the operator finds it again, such as ``streams[1]``."""
+
+    name: str
+    pattern: Pattern
+    access: Access
+    origin: Origin | None
+    layout: Layout
+    application: Application | None = None
+    live_edge_s: float = 60.0
+    networks: tuple[Network, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRules:
+    """`prefix` is what session links begin with, with both slashes."""
+
+    prefix: str = "/_s/"
+    idle_s: float = 60.0
+    provisional_s: float = 30.0
+    outage_grace_s: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cors:
+    """What browsers of other sites may do. `origins` empty: nobody; ``*`` among them: everybody."""
+
+    origins: frozenset[str] = frozenset({"*"})
+    max_age_s: int = 86400
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one client may cost, in bytes and seconds."""
+
+    target: int = 16384
+    header_field: int = 16384
+    headers: int = 100
+    header_timeout_s: float = 10.0
+    keepalive_s: float = 75.0
+    connections: int = 10_000
+    stall_timeout_s: float = 60.0
+    tokens_cached: int = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Everything that a request is decided by."""
+
+    rules: tuple[StreamRule, ...]
+    applications: Mapping[str, Application]
+    sessions: SessionRules = SessionRules()
+    cors: Cors = Cors()
+    limits: Limits = Limits()
+    trusted_proxies: tuple[Network, ...] = ()
+    version: str = ""
+    _index: Mapping[str | None, tuple[StreamRule, ...]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_index", _index_by_first(self.rules))
+
+    def match(self, target: Target) -> tuple[StreamRule, dict[str, str]] | None:
+        """The first rule that matches, with its named parts; rules are tried in the order of the file."""
+        for rule in self._index.get(target.segments[0], self._index[None]):
+            parts = rule.pattern.match(target.segments)
+            if parts is not None:
+                return rule, parts
+        return None
+
+
+def _index_by_first(rules: Iterable[StreamRule]) -> dict[str | None, tuple[StreamRule, ...]]:
+    """For each literal first segment the rules that can match it, in order; under None all without one."""
+    rules = tuple(rules)
+    firsts = {rule.pattern.first for rule in rules} | {None}
+    return {first: tuple(rule for rule in rules if rule.pattern.first in {first, None}) for first in firsts}

@@ -1,0 +1,137 @@
+"""Every refusal the gate can give: one table maps a reason to its status and its sentence.
+
+Statuses are an interface: players retry a 5xx and give up for good on a 4xx, so 401 and 403 are kept for
+what the viewer can mend and 503 (with Retry-After) for what is our own trouble or will pass by itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How a reason is answered. `retry_after_s` is sent as Retry-After; `challenge` is RFC 6750's error."""
+
+    status: int
+    title: str
+    retry_after_s: int | None = None
+    challenge: str | None = None
+
+
+class Reason(Enum):
+    """The machine-readable code of a refusal: stable, the same in headers, bodies, logs and metrics."""
+
+    # The request itself.
+    MALFORMED_TARGET = "malformed_target"
+    MALFORMED_REQUEST = "malformed_request"
+    BODY_NOT_ALLOWED = "body_not_allowed"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    AMBIGUOUS_CREDENTIALS = "ambiguous_credentials"
+    NOT_SERVED = "not_served"
+    ACCESS_NONE = "access_none"
+    ADDRESS_NOT_ALLOWED = "address_not_allowed"
+
+    # The token or the ticket as such.
+    TOKEN_MISSING = "token_missing"
+    TOKEN_MALFORMED = "token_malformed"
+    TOKEN_SIGNATURE = "token_signature"
+    TOKEN_ALGORITHM = "token_algorithm"
+    UNKNOWN_KEY = "unknown_key"
+    CLAIM_INVALID = "claim_invalid"
+    EXPIRY_REQUIRED = "expiry_required"
+    LIFETIME_TOO_LONG = "lifetime_too_long"
+    TOKEN_EXPIRED = "token_expired"
+    TOKEN_NOT_YET_VALID = "token_not_yet_valid"
+    REVOKED = "revoked"
+    TICKET_INVALID = "ticket_invalid"
+    SESSION_EXPIRED = "session_expired"
+
+    # A good token that does not grant this.
+    ACTION_NOT_GRANTED = "action_not_granted"
+    RESOURCE_NOT_GRANTED = "resource_not_granted"
+    LIVE_NOT_GRANTED = "live_not_granted"
+    DVR_NOT_GRANTED = "dvr_not_granted"
+    COPY_NOT_GRANTED = "copy_not_granted"
+    OUTSIDE_WINDOW = "outside_window"
+    PARTLY_OUTSIDE_WINDOW = "partly_outside_window"
+    TIME_UNKNOWN = "time_unknown"
+    BINDING_MISMATCH = "binding_mismatch"
+    SESSION_REQUIRED = "session_required"
+    SESSION_LIMIT = "session_limit"
+    TOO_MANY_PLAYBACKS = "too_many_playbacks"
+
+    # Trouble that is not the viewer's.
+    STORE_UNAVAILABLE = "store_unavailable"
+    ORIGIN_UNREACHABLE = "origin_unreachable"
+    ORIGIN_TIMEOUT = "origin_timeout"
+    ORIGIN_INVALID = "origin_invalid"
+    OVERLOADED = "overloaded"
+    DRAINING = "draining"
+    INTERNAL = "internal"
+
+    @property
+    def rule(self) -> Rule:
+        return RULES[self]
+
+
+RULES: Final[dict[Reason, Rule]] = {
+    Reason.MALFORMED_TARGET: Rule(400, "The request target is not one that the gate forwards."),
+    Reason.MALFORMED_REQUEST: Rule(400, "The request is malformed."),
+    Reason.BODY_NOT_ALLOWED: Rule(400, "A request of this method carries no body here."),
+    Reason.METHOD_NOT_ALLOWED: Rule(405, "This method is not served here."),
+    Reason.AMBIGUOUS_CREDENTIALS: Rule(400, "The request carries more than one credential."),
+    Reason.NOT_SERVED: Rule(403, "No rule of the policy serves this path."),
+    Reason.ACCESS_NONE: Rule(403, "This stream is closed."),
+    Reason.ADDRESS_NOT_ALLOWED: Rule(403, "This address may not watch this stream."),
+    Reason.TOKEN_MISSING: Rule(401, "A token is needed."),
+    Reason.TOKEN_MALFORMED: Rule(401, "The token is malformed.", challenge="invalid_token"),
+    Reason.TOKEN_SIGNATURE: Rule(401, "The token's signature does not verify.", challenge="invalid_token"),
+    Reason.TOKEN_ALGORITHM: Rule(401, "The token's algorithm is not its key's.", challenge="invalid_token"),
+    Reason.UNKNOWN_KEY: Rule(
+        401, "The token names a key that the gate does not know.", challenge="invalid_token"
+    ),
+    Reason.CLAIM_INVALID: Rule(401, "A claim of the token is not valid.", challenge="invalid_token"),
+    Reason.EXPIRY_REQUIRED: Rule(401, "The token has no end and must have one.", challenge="invalid_token"),
+    Reason.LIFETIME_TOO_LONG: Rule(
+        401, "The token outlives what the policy allows.", challenge="invalid_token"
+    ),
+    Reason.TOKEN_EXPIRED: Rule(401, "The token has expired.", challenge="invalid_token"),
+    Reason.TOKEN_NOT_YET_VALID: Rule(401, "The token is not valid yet.", challenge="invalid_token"),
+    Reason.REVOKED: Rule(401, "The token or its session was revoked.", challenge="invalid_token"),
+    Reason.TICKET_INVALID: Rule(401, "The session link is not valid.", challenge="invalid_token"),
+    Reason.SESSION_EXPIRED: Rule(401, "The session is over.", challenge="invalid_token"),
+    Reason.ACTION_NOT_GRANTED: Rule(403, "The token does not grant this action."),
+    Reason.RESOURCE_NOT_GRANTED: Rule(403, "The token does not grant this resource."),
+    Reason.LIVE_NOT_GRANTED: Rule(403, "The token does not grant live viewing."),
+    Reason.DVR_NOT_GRANTED: Rule(403, "The token does not grant the archive."),
+    Reason.COPY_NOT_GRANTED: Rule(403, "The token does not grant downloads."),
+    Reason.OUTSIDE_WINDOW: Rule(403, "The requested time lies outside the token's windows."),
+    Reason.PARTLY_OUTSIDE_WINDOW: Rule(403, "Part of the requested time lies outside the token's windows."),
+    Reason.TIME_UNKNOWN: Rule(403, "The URL does not say its time, and the token's time is restricted."),
+    Reason.BINDING_MISMATCH: Rule(403, "The token is bound to another client."),
+    Reason.SESSION_REQUIRED: Rule(403, "This token needs a session: open the playlist first."),
+    Reason.SESSION_LIMIT: Rule(403, "The token has opened all the sessions that it may."),
+    Reason.TOO_MANY_PLAYBACKS: Rule(409, "Too many playbacks at once."),
+    Reason.STORE_UNAVAILABLE: Rule(503, "The gate cannot reach its session store.", retry_after_s=2),
+    Reason.ORIGIN_UNREACHABLE: Rule(502, "The origin cannot be reached."),
+    Reason.ORIGIN_TIMEOUT: Rule(504, "The origin did not answer in time."),
+    Reason.ORIGIN_INVALID: Rule(502, "The origin's answer is not usable."),
+    Reason.OVERLOADED: Rule(503, "The gate is at its limit.", retry_after_s=2),
+    Reason.DRAINING: Rule(503, "The gate is shutting down.", retry_after_s=1),
+    Reason.INTERNAL: Rule(503, "The gate has a fault of its own.", retry_after_s=1),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Deny:
+    """A refusal. `detail` is one sentence for people; it and `facts` never hold token material.
+
+    `facts` goes into the problem document as it is: what was asked and what is granted.
+    """
+
+    reason: Reason
+    detail: str = ""
+    facts: tuple[tuple[str, object], ...] = field(default=())

@@ -1,0 +1,209 @@
+"""The native vocabulary: what each claim must look like, one small validator per claim.
+
+    iss sub aud exp nbf iat jti     RFC 7519, section 4.1
+    grants                          {action: {"resources": [...], "session_owned": bool, "all": bool}}
+    live dvr copy                   what may be watched on a timeline
+    from to | windows               DVR bounds, Unix seconds, half-open, 0 = unbounded on that side
+    expiration_date                 the same as exp (Ziggeo's name); the earlier of both wins
+    usage_expiration_time           seconds that a session lives from its opening
+    session_limit                   how many sessions the token may ever open
+    max_concurrent                  how many playbacks may be live at once
+    nonce single_use                the token's name, given by its maker, and that it opens one session ever
+    bind                            {"ip": ..., "user_agent": ..., "origin": ...}
+
+Claims that are not in this list are other people's and are ignored; within those that are, everything is
+checked, because a mistyped restriction must not become a permission.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from ipaddress import ip_network
+from types import MappingProxyType
+from typing import Any, Final
+
+from gate.core.grants import Action, Grant, Grants
+from gate.core.reasons import Deny, Reason
+from gate.core.token import (
+    Bind,
+    Format,
+    Rights,
+    Token,
+    Warrant,
+    subject_owner,
+    token_id,
+    unnamed_token_id,
+)
+from gate.core.windows import LAST_SECOND, UNBOUNDED, Windows, span_of_seconds
+
+LONGEST_TEXT: Final = 512
+LARGEST_COUNT: Final = 1_000_000_000
+MOST_RESOURCES: Final = 10_000
+MOST_WINDOWS: Final = 100
+
+
+class _InvalidError(Exception):
+    """One claim is not what it must be; the text names the claim and never shows its value."""
+
+
+def read_claims(
+    claims: Mapping[str, Any], application: str, form: Format, signing_input: bytes
+) -> Token | Deny:
+    """The token that verified `claims` describe, or CLAIM_INVALID with a sentence naming the claim.
+
+    `signing_input` identifies a token that has neither ``jti`` nor ``nonce``.
+    """
+    try:
+        return _read(claims, application, form, signing_input)
+    except _InvalidError as invalid:
+        return Deny(Reason.CLAIM_INVALID, str(invalid))
+
+
+def check_claims(claims: Mapping[str, Any]) -> str | None:
+    """What is wrong with `claims`, in a sentence, before they are signed; None where nothing is."""
+    token = read_claims(claims, "", Format.JWT, b"")
+    return token.detail if isinstance(token, Deny) else None
+
+
+def _read(claims: Mapping[str, Any], application: str, form: Format, signing_input: bytes) -> Token:
+    subject = _text(claims, "sub")
+    name = _name(claims)
+    identity = token_id(application, name) if name is not None else unnamed_token_id(application, signing_input)
+    session_limit = _count(claims, "session_limit")
+    single_use = _flag(claims, "single_use")
+    if single_use:
+        session_limit = 1
+    return Token(
+        application=application,
+        format=form,
+        id=identity,
+        owner=identity if subject is None else subject_owner(application, subject),
+        subject=subject,
+        warrant=Warrant(
+            grants=_grants(claims),
+            rights=Rights(_flag(claims, "live"), _flag(claims, "dvr"), _flag(claims, "copy")),
+            windows=_windows(claims),
+            bind=_bind(claims),
+        ),
+        issued_at=_seconds(claims, "iat"),
+        not_before=_seconds(claims, "nbf"),
+        expires_at=_expiry(claims),
+        usage_s=_count(claims, "usage_expiration_time"),
+        session_limit=session_limit,
+        max_concurrent=_count(claims, "max_concurrent"),
+        single_use=single_use,
+    )
+
+
+def _name(claims: Mapping[str, Any]) -> str | None:
+    jti, nonce = _text(claims, "jti"), _text(claims, "nonce")
+    if jti is not None and nonce is not None and jti != nonce:
+        raise _InvalidError("jti and nonce both name the token and differ")
+    return nonce if jti is None else jti
+
+
+def _expiry(claims: Mapping[str, Any]) -> int | None:
+    ends = [end for name in ("exp", "expiration_date") if (end := _seconds(claims, name)) is not None]
+    return min(ends, default=None)
+
+
+def _grants(claims: Mapping[str, Any]) -> Grants:
+    raw = claims.get("grants")
+    if raw is None:
+        return Grants()
+    if not isinstance(raw, dict):
+        raise _InvalidError("grants must be an object")
+    by_action = {}
+    for word, grant in raw.items():
+        try:
+            action = Action(word)
+        except ValueError:
+            raise _InvalidError("grants knows read, create, update and destroy") from None
+        by_action[action] = _grant(f"grants.{action.value}", grant)
+    return Grants(MappingProxyType(by_action))
+
+
+def _grant(place: str, raw: object) -> Grant:
+    if not isinstance(raw, dict):
+        raise _InvalidError(f"{place} must be an object")
+    if not raw.keys() <= {"all", "resources", "session_owned"}:
+        raise _InvalidError(f"{place} knows all, resources and session_owned")
+    resources = raw.get("resources", [])
+    if not isinstance(resources, list) or len(resources) > MOST_RESOURCES:
+        raise _InvalidError(f"{place}.resources must be an array of at most {MOST_RESOURCES} names")
+    if not all(isinstance(name, str) and 0 < len(name) <= LONGEST_TEXT for name in resources):
+        raise _InvalidError(f"{place}.resources must hold names of 1 to {LONGEST_TEXT} characters")
+    return Grant(_flag(raw, "all", place), frozenset(resources), _flag(raw, "session_owned", place))
+
+
+def _windows(claims: Mapping[str, Any]) -> Windows:
+    if (raw := claims.get("windows")) is None:
+        start, end = _bounds(claims, "")
+        return UNBOUNDED if not start and not end else Windows.of([span_of_seconds(start, end)])
+    if "from" in claims or "to" in claims:
+        raise _InvalidError("windows stands instead of from and to, not beside them")
+    if not isinstance(raw, list) or not 0 < len(raw) <= MOST_WINDOWS:
+        raise _InvalidError(f"windows must be an array of 1 to {MOST_WINDOWS} windows")
+    spans = []
+    for at, window in enumerate(raw):
+        if not isinstance(window, dict) or not window.keys() <= {"from", "to"}:
+            raise _InvalidError(f"windows[{at}] must be an object with from and to")
+        spans.append(span_of_seconds(*_bounds(window, f"windows[{at}].")))
+    return Windows.of(spans)
+
+
+def _bounds(raw: Mapping[str, Any], place: str) -> tuple[int, int]:
+    start, end = _seconds(raw, "from", place) or 0, _seconds(raw, "to", place) or 0
+    if start and end and end < start:
+        raise _InvalidError(f"{place}to must not lie before {place}from")
+    return start, end
+
+
+def _bind(claims: Mapping[str, Any]) -> Bind | None:
+    if (raw := claims.get("bind")) is None:
+        return None
+    if not isinstance(raw, dict) or not raw.keys() <= {"ip", "user_agent", "origin"}:
+        raise _InvalidError("bind must be an object that knows ip, user_agent and origin")
+    address = _text(raw, "ip", "bind.")
+    try:
+        network = None if address is None else ip_network(address)
+    except ValueError:
+        raise _InvalidError("bind.ip must be an address or a network, such as 192.0.2.0/24") from None
+    return Bind(network, _text(raw, "user_agent", "bind."), _text(raw, "origin", "bind."))
+
+
+def _seconds(raw: Mapping[str, Any], name: str, place: str = "") -> int | None:
+    """A date in Unix seconds. Whole numbers only: readers of fractions and exponents do not agree."""
+    value = raw.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise _InvalidError(f"{place}{name} must be a whole number of seconds")
+    if not 0 <= value <= LAST_SECOND:
+        raise _InvalidError(f"{place}{name} must lie between 0 and {LAST_SECOND}")
+    return value
+
+
+def _count(raw: Mapping[str, Any], name: str) -> int | None:
+    value = raw.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= LARGEST_COUNT:
+        raise _InvalidError(f"{name} must be a whole number from 1 to {LARGEST_COUNT}")
+    return value
+
+
+def _flag(raw: Mapping[str, Any], name: str, place: str = "") -> bool:
+    value = raw.get(name, False)
+    if not isinstance(value, bool):
+        raise _InvalidError(f"{place}{'.' if place else ''}{name} must be true or false")
+    return value
+
+
+def _text(raw: Mapping[str, Any], name: str, place: str = "") -> str | None:
+    value = raw.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_TEXT:
+        raise _InvalidError(f"{place}{name} must be text of 1 to {LONGEST_TEXT} characters")
+    return value

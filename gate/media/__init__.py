@@ -1,0 +1,1 @@
+"""What URLs and manifests say about resources and time. Pure: bytes and text in, values out."""

@@ -1,0 +1,1 @@
+"""Sessions, counts, leases, revocations and keys in Redis or Valkey: shared by every gate on one store."""

@@ -1,0 +1,110 @@
+"""What every gate on one store knows at once: revocations, and the keys that seal tickets.
+
+Revocations are a sorted set that each gate holds whole, and a stream that tells of new ones. A gate reads
+the set and the stream's last id in one step, then follows the stream from there: nothing is missed between.
+The wait for the next entry is bounded, so each of its answers, even an empty one, is a heartbeat; a feed
+that has been silent for longer is an outage of the store, not peace, and is read anew from the set.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable
+from typing import Final
+
+from gate.core.revocation import Revocations
+from gate.errors import StoreError
+from gate.store.client import Client
+from gate.store.keys import FEED, REVOKED, TICKET_KEYS
+
+HEARTBEAT_S: Final = 1.0
+FEED_LENGTH: Final = 100_000
+_RETRY_S: Final = 0.5
+_log: Final = logging.getLogger("gate.store")
+
+
+class Control:
+    """Follows the control stream. `revoked` is up to date while `silent_s` is small."""
+
+    def __init__(self, client: Client, url: str, on_revoked: Callable[[], None]) -> None:
+        """`on_revoked` is called after new entries have come into force."""
+        self.revoked = Revocations()
+        self._client = client
+        # A blocking read needs a connection and a time-out of its own.
+        self._feed = Client(url, timeout_s=HEARTBEAT_S * 3, connections=2)
+        self._on_revoked = on_revoked
+        self._task: asyncio.Task[None] | None = None
+        self._last = "0-0"
+        self._heard = time.monotonic()
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since the feed was last heard."""
+        return time.monotonic() - self._heard
+
+    async def start(self) -> None:
+        """The revocations in force are known, and followed from here on. Raises StoreError."""
+        await self._read_all()
+        self._task = asyncio.create_task(self._follow(), name="control feed")
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        await self._feed.close()
+
+    async def revoke(self, entry: str, until_s: float | None) -> None:
+        """`entry` is in force on every gate within a second, until Unix time `until_s` (None: for ever)."""
+        until = "inf" if until_s is None else str(int(until_s) + 1)
+        await self._client.script("revoke", [REVOKED, FEED], [entry, until, FEED_LENGTH])
+        self.revoked.add(entry, float(until))
+        self._on_revoked()
+
+    async def ticket_keys(self) -> list[bytes]:
+        """The keys for tickets, newest first; the first gate on a store makes one for all."""
+        fresh = urlsafe_b64encode(secrets.token_bytes(32))
+        await self._client.call("HSETNX", TICKET_KEYS, "1", fresh)
+        fields = await self._client.call("HGETALL", TICKET_KEYS)
+        newest = sorted(fields, key=int, reverse=True)
+        return [urlsafe_b64decode(fields[generation]) for generation in newest]
+
+    async def _read_all(self) -> None:
+        answer = await self._client.script("snapshot", [REVOKED, FEED], [])
+        self._last = answer[0].decode()
+        for entry, until in zip(answer[1::2], answer[2::2], strict=True):
+            self.revoked.add(entry.decode(), float(until))
+        self._heard = time.monotonic()
+        self._on_revoked()
+
+    async def _follow(self) -> None:
+        lost = False
+        while True:
+            try:
+                if lost:
+                    await self._read_all()
+                    _log.warning("the store's feed is heard again")
+                    lost = False
+                await self._read_next()
+            except StoreError as error:
+                if not lost:
+                    _log.warning("the store's feed is lost: %s", error)
+                lost = True
+                await asyncio.sleep(_RETRY_S)
+
+    async def _read_next(self) -> None:
+        block_ms = int(HEARTBEAT_S * 1000)
+        answer = await self._feed.call("XREAD", "BLOCK", block_ms, "COUNT", 1000, "STREAMS", FEED, self._last)
+        self._heard = time.monotonic()
+        self.revoked.forget(time.time())
+        if not answer:
+            return
+        entries = answer[FEED.encode()][0] if isinstance(answer, dict) else answer[0][1]
+        for identity, fields in entries:
+            self._last = identity.decode()
+            if (entry := fields.get(b"revoked")) is not None:
+                self.revoked.add(entry.decode(), float(fields[b"until"]))
+        self._on_revoked()

@@ -1,0 +1,79 @@
+"""The key layout: every name that the gate gives in the store.
+
+64 fixed shards, `{00}` to `{63}`, each a hash tag, so that all that one script touches lies on one node of a
+cluster. An owner (application + subject, or application + token where there is no subject) is always in the
+same shard, and with it its tokens, sessions and leases:
+
+    gate:{n}:s:<session>          hash    a session: facts for listing; opened, ends (ms), committed
+    gate:{n}:t:<token>            set     the sessions that a limited token has committed; it only grows
+    gate:{n}:g:<token>            string  the token's warrant, where it is too long for a ticket
+    gate:{n}:r:<token>:<client>   string  the session that this client last opened or committed
+    gate:{n}:l:<owner>            zset    the owner's leases: <session>|<client> -> when it lapses (ms)
+    gate:{n}:l                    zset    all leases of the shard, likewise
+    gate:{n}:o:<visit>            set     what a visit owns
+    gate:{n}:k:<token>            hash    a server-side token
+
+and what every gate holds or follows, under one tag of its own:
+
+    gate:{control}:revoked        zset    an entry (core.revocation) -> when it may be forgotten (s; inf: never)
+    gate:{control}:feed           stream  what has changed, for every gate to follow
+    gate:{control}:ticket_keys    hash    key id -> key, for gates whose policy names none
+
+Everything in a shard has a TTL that outlasts what it guards, except the set of a limited token without end.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gate.core.session import shard_of
+
+PREFIX: Final = "gate"
+REVOKED: Final = f"{PREFIX}:{{control}}:revoked"
+FEED: Final = f"{PREFIX}:{{control}}:feed"
+TICKET_KEYS: Final = f"{PREFIX}:{{control}}:ticket_keys"
+
+
+def shard_prefix(shard: int) -> str:
+    """What every key of a shard begins with."""
+    return f"{PREFIX}:{{{shard:02d}}}:"
+
+
+class ShardKeys:
+    """The names of an owner's keys."""
+
+    __slots__ = ("_owner", "prefix")
+
+    def __init__(self, owner: str) -> None:
+        self._owner = owner
+        self.prefix = shard_prefix(shard_of(owner))
+
+    @property
+    def sessions(self) -> str:
+        """What the key of a session begins with."""
+        return f"{self.prefix}s:"
+
+    def session(self, session: str) -> str:
+        return f"{self.prefix}s:{session}"
+
+    def committed(self, token: str) -> str:
+        return f"{self.prefix}t:{token}"
+
+    def warrant(self, token: str) -> str:
+        return f"{self.prefix}g:{token}"
+
+    def resume(self, token: str, client: str) -> str:
+        return f"{self.prefix}r:{token}:{client}"
+
+    @property
+    def leases(self) -> str:
+        return f"{self.prefix}l:{self._owner}"
+
+    @property
+    def all_leases(self) -> str:
+        return f"{self.prefix}l"
+
+
+def lease(session: str, client: str) -> str:
+    """The name of a playback in the lease sets."""
+    return f"{session}|{client}"

@@ -1,0 +1,26 @@
+-- Renews the leases of playbacks that had traffic, a batch of one shard at a time.
+-- KEYS  1 the shard's leases
+-- ARGV  1 lease, ms   2 keep what has no end for, ms   3 shard prefix
+--       4.. in turn: session id, client, owner of a limited playback ('' where any number may play), '1' if endless
+-- Gives {now ms, lease names that another playback has taken the place of}.
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local lapses, lost = now + tonumber(ARGV[1]), {now}
+
+for at = 4, #ARGV, 4 do
+  local name, owner = ARGV[at] .. '|' .. ARGV[at + 1], ARGV[at + 2]
+  local leases = ARGV[3] .. 'l:' .. owner
+  if owner ~= '' and not redis.call('ZSCORE', leases, name) then
+    lost[#lost + 1] = name
+  else
+    if owner ~= '' then
+      redis.call('ZADD', leases, lapses, name)
+      redis.call('PEXPIRE', leases, 2 * tonumber(ARGV[1]))
+    end
+    redis.call('ZADD', KEYS[1], lapses, name)
+    if ARGV[at + 3] == '1' then redis.call('PEXPIRE', ARGV[3] .. 's:' .. ARGV[at], ARGV[2]) end
+  end
+end
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+redis.call('PEXPIRE', KEYS[1], 2 * tonumber(ARGV[1]))
+return lost
