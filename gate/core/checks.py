@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from ipaddress import ip_address
+from typing import Final
 
 from gate.core.credentials import Headers
 from gate.core.grants import Action
@@ -12,6 +13,8 @@ from gate.core.policy import Application, Network
 from gate.core.reasons import Deny, Reason
 from gate.core.token import Bind, Token, Warrant
 from gate.core.windows import Span
+
+_PIECES: Final = frozenset({Role.SEGMENT, Role.IMAGE})
 
 
 def check_life(token: Token, application: Application, now: float) -> Deny | None:
@@ -63,6 +66,9 @@ def check_time(warrant: Warrant, facts: Facts, live_edge_s: float, now: float) -
     A dated segment is live while it is young. It leaves a playlist trimmed to the live edge at the age of
     that edge, and must stay fetchable for the playlist's duration after that (RFC 8216, section 6.2.2):
     twice the edge in all. Without the right to live it is withheld until it is as old as the edge.
+
+    A segment or an image is a few seconds, which a player needs whole: that it overlaps a window suffices.
+    Whatever is longer must lie within.
     """
     rights = warrant.rights
     if facts.kind is Kind.OBJECT or warrant.unrestricted:
@@ -84,7 +90,7 @@ def check_time(warrant: Warrant, facts: Facts, live_edge_s: float, now: float) -
             return Reason.LIVE_NOT_GRANTED
         if not rights.dvr:
             return Reason.DVR_NOT_GRANTED
-    if facts.kind is Kind.COPY or facts.role is Role.MANIFEST:
+    if facts.kind is Kind.COPY or facts.role not in _PIECES:
         return _within(facts.span, warrant)
     return None if warrant.windows.overlap(facts.span) else Reason.OUTSIDE_WINDOW
 

@@ -24,7 +24,8 @@ class Headers(Protocol):
 class Sources:
     """The places that may carry a token. Header names are in lower case.
 
-    ``authorization`` is read with or without the ``Bearer`` scheme; another scheme there is not a token.
+    ``authorization`` is read with or without the ``Bearer`` scheme; another scheme there is not a token, nor
+    is the word alone.
     """
 
     query: frozenset[str] = frozenset({"token"})
@@ -70,5 +71,5 @@ def _header_token(name: str, value: str) -> str | None:
         return value
     scheme, space, rest = value.partition(" ")
     if not space:
-        return value
+        return None if value.lower() == "bearer" else value
     return rest.strip() if scheme.lower() == "bearer" else None

@@ -21,7 +21,7 @@ from gate.core.media import OPENING, Facts, Role
 from gate.core.policy import Access, Application, Policy, StreamRule
 from gate.core.reasons import Deny, Reason
 from gate.core.revocation import Revocations
-from gate.core.session import Known, client_key, opens, probes
+from gate.core.session import Known, client_key, opens, peeks
 from gate.core.target import Target, parse_target
 from gate.core.ticket import Ticket
 from gate.core.token import Token, Warrant
@@ -59,9 +59,9 @@ class Place:
 class Permit:
     """The request may be forwarded. `ends_at` (Unix seconds) is when even a running response must end.
 
-    `prefix` is what URIs of the answer must be brought under to stay in the session, such as
-    ``/_s/<ticket>``; empty without a session link. `commit` names the ticket that the first byte of media
-    commits.
+    `prefix` is the sealed ticket that URIs of the answer must be brought under to stay in the session (behind
+    the policy's own prefix of session links); empty without a session link. `commit` names the ticket that
+    the first byte of media commits.
     """
 
     place: Place
@@ -75,7 +75,8 @@ class Permit:
 
     @property
     def public(self) -> bool:
-        return self.token is None
+        """Whether everybody may have the answer, a shared cache too. What an address opens is not public."""
+        return self.place.rule.access is Access.PUBLIC
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +134,14 @@ def locate(ask: Ask, policy: Policy, trace: Trace | None = None) -> Place | Deny
         return Deny(Reason.METHOD_NOT_ALLOWED, f"{ask.method} is not served here")
     ticket = None
     if target.path.startswith(policy.sessions.prefix):
-        ticket = target.segments[1]
-        below = target.below(2)
-        if below is None or not ticket:
+        front = policy.sessions.prefix.count("/") - 1
+        ticket = target.segments[front]
+        below = target.below(front + 1)
+        if below is None:
             return Deny(Reason.TICKET_INVALID, "the session link has no path")
+        if below.path.startswith(policy.sessions.prefix):
+            # Only the first would be read, and the second would reach the origin.
+            return Deny(Reason.AMBIGUOUS_CREDENTIALS, "the request carries two session links")
         target = below
         _note(trace, "the path begins with a session link")
     matched = policy.match(target)
@@ -192,25 +197,23 @@ def settle(admit: Admit, outcome: Outcome, trace: Trace | None = None) -> Permit
         return _refuse(outcome)
     opening, place, token = admit.opening, admit.permit.place, admit.opening.token
     _note(trace, f"session {outcome.session} is open")
-    if opening.resume_only:
-        return replace(admit.permit, session=outcome.session, ends_at=outcome.ends_at)
-    return Issue(
-        place,
-        Ticket(
-            session=outcome.session,
-            application=token.application,
-            token=token.id,
-            owner=token.owner,
-            subject=token.subject,
-            opened_at=int(outcome.opened_at),
-            ends_at=outcome.ends_at,
-            token_expires_at=token.expires_at,
-            issued_at=token.issued_at,
-            session_limit=token.session_limit,
-            max_concurrent=token.max_concurrent,
-            warrant=token.warrant,
-        ),
+    ticket = Ticket(
+        session=outcome.session,
+        application=token.application,
+        token=token.id,
+        owner=token.owner,
+        subject=token.subject,
+        opened_at=int(outcome.opened_at),
+        ends_at=outcome.ends_at,
+        token_expires_at=token.expires_at,
+        issued_at=token.issued_at,
+        session_limit=token.session_limit,
+        max_concurrent=token.max_concurrent,
+        warrant=token.warrant,
     )
+    if opening.resume_only:
+        return replace(admit.permit, session=ticket.session, ends_at=ticket.ends_at, commit=ticket)
+    return Issue(place, ticket)
 
 
 def confirm(permit: Permit, outcome: Outcome) -> Permit | Deny:
@@ -255,7 +258,7 @@ def _decide_ticket(
         return Deny(Reason.STORE_UNAVAILABLE, "the session's grants have not been read from the store")
     if (refusal := _check(ask, place, warrant, now, trace)) is not None:
         return refusal
-    media = ask.method == "GET" and place.facts.role is not Role.MANIFEST
+    media = place.facts.role is not Role.MANIFEST and not peeks(ask.method, ask.headers, place.facts)
     return Permit(
         place,
         session=ticket.session,
@@ -264,7 +267,7 @@ def _decide_ticket(
         issued_at=ticket.issued_at,
         ends_at=ends,
         prefix=place.ticket or "",
-        commit=ticket if media and known is None and not probes(ask.headers) else None,
+        commit=ticket if media and known is None else None,
     )
 
 
@@ -296,10 +299,12 @@ def _decide_token(
     if opens(ask.method, ask.headers, place.facts):
         _note(trace, "this use of the token opens a session")
         return Admit(Opening(token, place.client, resume_only=False), permit)
-    if not token.counted or ask.method != "GET" or (place.facts.role in OPENING and probes(ask.headers)):
+    if not token.counted or ask.method != "GET" or place.facts.role in OPENING:
         _note(trace, "this use of the token needs no session")
         return permit
-    if known is not None:
+    if known is not None and (known.ends_at is None or known.ends_at > now):
+        if revoked.cover(token.application, token.id, token.owner, known.session, token.issued_at):
+            return Deny(Reason.REVOKED)
         return replace(permit, session=known.session, ends_at=known.ends_at)
     _note(trace, "the token is counted: the client's live session is resumed, if there is one")
     return Admit(Opening(token, place.client, resume_only=True), permit)

@@ -49,14 +49,15 @@ class Origin:
     url: str
     connect_timeout_s: float = 5.0
     response_timeout_s: float = 30.0
-    stall_timeout_s: float = 30.0
 
 
 class Pattern:
     """The path pattern of a stream rule.
 
     Segments are literal text, ``*`` (one segment), ``{name}`` (one segment, kept) or, as the last one,
-    ``**`` (one or more segments). Literals are compared whole with the decoded segments of a target.
+    ``**`` (one or more segments). Literals are compared whole with the decoded segments of a target; so what
+    no decoded segment can be (an escape, a dot segment, a query) is refused: such a rule would never match,
+    and what it was meant to close would be left to the rules below it.
     """
 
     def __init__(self, text: str) -> None:
@@ -74,6 +75,8 @@ class Pattern:
                 self._pieces.append((None, None))
             elif not piece or set(piece) & set("*{}"):
                 raise ValueError("a segment of a pattern is text, `*`, `{name}` or, at the end, `**`")
+            elif piece in {".", ".."} or set(piece) & set("%?#\\"):
+                raise ValueError("a pattern is a decoded path: no dot segment, `%`, `?`, `#` or backslash")
             else:
                 self._pieces.append((piece, None))
         if len(set(self.names)) < len(self.names):
@@ -112,7 +115,7 @@ class StreamRule:
     name: str
     pattern: Pattern
     access: Access
-    origin: Origin | None
+    origin: Origin
     layout: Layout
     application: Application | None = None
     live_edge_s: float = 60.0
@@ -160,7 +163,6 @@ class Policy:
     sessions: SessionRules = SessionRules()
     cors: Cors = Cors()
     limits: Limits = Limits()
-    trusted_proxies: tuple[Network, ...] = ()
     version: str = ""
     _index: Mapping[str | None, tuple[StreamRule, ...]] = field(init=False, repr=False, compare=False)
 

@@ -26,12 +26,15 @@ class Revocations:
 
     def forget(self, now: float) -> None:
         """What has outlived all that it guards is gone."""
-        for entry in [entry for entry, until_s in self.until_s.items() if until_s <= now]:
+        over = [entry for entry, until_s in self.until_s.items() if until_s <= now]
+        for entry in over:
             del self.until_s[entry]
-            if entry.startswith("a:"):
-                application, at = _application_entry(entry)
-                if self.not_before_s.get(application) == at:
-                    del self.not_before_s[application]
+        if any(entry.startswith("a:") for entry in over):
+            # An earlier not-before time may be in force for longer than a later one: it must not go with it.
+            self.not_before_s.clear()
+            for entry, until_s in list(self.until_s.items()):
+                if entry.startswith("a:"):
+                    self.add(entry, until_s)
 
     def cover(
         self, application: str, token: str, owner: str, session: str | None, issued_at: int | None

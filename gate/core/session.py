@@ -38,14 +38,14 @@ from typing import Final
 from zlib import crc32
 
 from gate.core.credentials import Headers
-from gate.core.media import OPENING, Facts
+from gate.core.media import OPENING, Facts, Role
 from gate.core.target import Target
 from gate.core.token import Token, digest
 
 SHARDS: Final = 64
 _DIGITS: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 _CMCD_SID: Final = re.compile(r'(?:^|,)\s*sid="([^"\\]{1,64})"')
-_PROBE: Final = re.compile(r"\s*bytes\s*=\s*0\s*-\s*[01]\s*", re.IGNORECASE)
+_PROBES: Final = frozenset({"bytes=0-0", "bytes=0-1"})
 _ID: Final = re.compile(r"[0-9a-f]{2}[0-9a-z]{22}")
 
 
@@ -93,16 +93,31 @@ def network_of(address: str) -> str:
 
 
 def opens(method: str, headers: Headers, facts: Facts) -> bool:
-    """Whether this use of a token opens a session.
+    """Whether this use of a token opens a session: it does, unless it shows the viewer nothing."""
+    return facts.role in OPENING and not peeks(method, headers, facts)
 
-    A HEAD or OPTIONS request and a probe of the first byte or two show the viewer nothing.
+
+def peeks(method: str, headers: Headers, facts: Facts) -> bool:
+    """Whether the request shows the viewer nothing: HEAD, OPTIONS, or a probe of a file.
+
+    An endless stream has no ranges: its origin answers a probe with all of it.
     """
-    return method == "GET" and facts.role in OPENING and not probes(headers)
+    return method != "GET" or (facts.role is not Role.STREAM and probes(headers))
 
 
 def probes(headers: Headers) -> bool:
-    """Whether the request asks for the first one or two bytes only, as players do to learn about a file."""
-    return any(_PROBE.fullmatch(value) for value in headers.getall("range", ()))
+    """Whether the request asks for the first one or two bytes only, as players do to learn about a file.
+
+    Exactly so: an origin ignores a Range field that it cannot read, that is there twice, whose If-Range does
+    not hold or that ``Connection`` took away, and then answers with the whole file, uncounted.
+    """
+    ranges = headers.getall("range", ())
+    return (
+        len(ranges) == 1
+        and ranges[0] in _PROBES
+        and not headers.getall("if-range", ())
+        and not any("range" in value.lower() for value in headers.getall("connection", ()))
+    )
 
 
 def ends_at(token: Token, opened_at: float) -> float | None:

@@ -14,8 +14,9 @@ Stricter than RFC 3986, and why:
 - Escapes of unreserved characters (``%63h2``), of delimiters (``%2F``, ``%3B``), of ``%`` itself and of
   controls are refused: two spellings of one resource, or a delimiter that only one side sees.
 - Empty segments are refused: ``//host`` reads as an authority to some, and as one slash to others.
-- A dot segment with a parameter (``..;x``) is refused as well: some servers strip the parameter first.
-- Escaped bytes must be UTF-8, so that a resource has one name.
+- A dot segment with a parameter (``..;x``) is refused as well, and so is a segment that is nothing but one
+  (``;x``): some servers strip the parameter first.
+- Escaped bytes must be UTF-8, so that a resource has one name, and no control character of Unicode's (C1).
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ from gate.core.reasons import Deny, Reason
 _SEGMENT: Final = r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@]|%[0-9A-Fa-f]{2})+"
 _PATH: Final = re.compile(rf"/(?:{_SEGMENT}(?:/{_SEGMENT})*/?)?", re.ASCII)
 _QUERY: Final = re.compile(r"(?:[!\"$&-\[\]-~]|%(?!00)[0-9A-Fa-f]{2})*", re.ASCII)
-_DOT_SEGMENT: Final = re.compile(r"/\.{1,2}(?:;[^/]*)?(?=/|\Z)")
+_DOT_SEGMENT: Final = re.compile(r"/(?:\.{1,2}|(?=;))(?:;[^/]*)?(?=/|\Z)")
+_CONTROL: Final = re.compile(r"[\x80-\x9f]")
 _ESCAPE: Final = re.compile(r"%([0-9A-Fa-f]{2})")
 # The visible US-ASCII characters that have no literal form in a path: only these, and bytes beyond US-ASCII,
 # are ever escaped for a reason.
@@ -95,14 +97,14 @@ def parse_target(raw: str, limit: int = 16384) -> Target | Deny:
         return _malformed("the target does not begin with a slash")
     if _PATH.fullmatch(path) is None:
         return _malformed("the path holds an empty segment or a character that is not allowed")
-    if "/." in path and _DOT_SEGMENT.search(path):
-        return _malformed("the path holds a dot segment")
+    if ("/." in path or "/;" in path) and _DOT_SEGMENT.search(path):
+        return _malformed("the path holds a dot segment, or an empty one with a parameter")
     if query and _QUERY.fullmatch(query) is None:
         return _malformed("the query holds a character that is not allowed")
     if "%" in path:
         segments = _decode_segments(path)
         if segments is None:
-            return _malformed("the path escapes a character that needs no escape, or is not UTF-8")
+            return _malformed("the path escapes a character that it must not, or is not UTF-8")
     else:
         segments = tuple(path[1:].split("/"))
     return Target(path, query if mark else None, segments)
@@ -115,9 +117,10 @@ def _decode_segments(path: str) -> tuple[str, ...] | None:
             return None
     raw = _ESCAPE.sub(lambda escape: chr(int(escape[1], 16)), path[1:]).encode("latin-1")
     try:
-        return tuple(raw.decode("utf-8").split("/"))
+        text = raw.decode("utf-8")
     except UnicodeDecodeError:
         return None
+    return None if _CONTROL.search(text) else tuple(text.split("/"))
 
 
 def _decode_pair(piece: str) -> tuple[str, str]:

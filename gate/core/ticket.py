@@ -30,7 +30,8 @@ from gate.core.windows import ALWAYS_MS, Span, Windows
 _AAD: Final = b"gate ticket 1"
 _ID_BYTES: Final = 4
 _NONCE_BYTES: Final = 12
-_LONGEST: Final = 8192
+# As long as the longest request target: what was sealed for a long subject must open again.
+_LONGEST: Final = 16384
 # Resource names that a ticket carries itself, in characters of JSON; with more it carries a reference.
 INLINE_WARRANT: Final = 1024
 

@@ -98,7 +98,7 @@ class Token:
 def digest(kind: str, application: str, name: str | bytes) -> str:
     """128 bits of SHA-256, 22 characters of base64url; the scope is length-prefixed, so parts stay apart."""
     raw = name if isinstance(name, bytes) else name.encode("utf-8", "surrogatepass")
-    scope = application.encode()
+    scope = application.encode("utf-8", "surrogatepass")
     text = f"gate:{kind}:{len(scope)}:".encode() + scope + b":" + raw
     return urlsafe_b64encode(hashlib.sha256(text).digest()[:16]).rstrip(b"=").decode()
 

@@ -28,7 +28,8 @@ class Span:
         return max(self.start_ms, other.start_ms) < min(self.end_ms, other.end_ms)
 
     def within(self, other: Span) -> bool:
-        return other.start_ms <= self.start_ms and self.end_ms <= other.end_ms
+        """Whether `other` holds all of this span. One that ends before it begins lies nowhere."""
+        return other.start_ms <= self.start_ms <= self.end_ms <= other.end_ms
 
 
 ALL_TIME: Final = Span(-ALWAYS_MS, ALWAYS_MS)

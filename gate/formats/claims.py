@@ -40,6 +40,7 @@ LONGEST_TEXT: Final = 512
 LARGEST_COUNT: Final = 1_000_000_000
 MOST_RESOURCES: Final = 10_000
 MOST_WINDOWS: Final = 100
+MOST_AUDIENCES: Final = 100
 
 
 class _InvalidError(Exception):
@@ -66,6 +67,8 @@ def check_claims(claims: Mapping[str, Any]) -> str | None:
 
 
 def _read(claims: Mapping[str, Any], application: str, form: Format, signing_input: bytes) -> Token:
+    _text(claims, "iss")
+    _check_audience(claims)
     subject = _text(claims, "sub")
     name = _name(claims)
     identity = token_id(application, name) if name is not None else unnamed_token_id(application, signing_input)
@@ -100,6 +103,15 @@ def _name(claims: Mapping[str, Any]) -> str | None:
     if jti is not None and nonce is not None and jti != nonce:
         raise _InvalidError("jti and nonce both name the token and differ")
     return nonce if jti is None else jti
+
+
+def _check_audience(claims: Mapping[str, Any]) -> None:
+    """One text or an array of texts (RFC 7519, section 4.1.3); an empty array would address nobody."""
+    value = claims.get("aud")
+    if not isinstance(value, list):
+        _text(claims, "aud")
+    elif not 0 < len(value) <= MOST_AUDIENCES or not all(isinstance(name, str) and name for name in value):
+        raise _InvalidError(f"aud must be text or an array of 1 to {MOST_AUDIENCES} texts")
 
 
 def _expiry(claims: Mapping[str, Any]) -> int | None:

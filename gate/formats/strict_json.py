@@ -8,9 +8,14 @@ RFC 7493).
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, Final
 
 DEEPEST: Final = 32
+_LONGEST_NUMBER: Final = 20
+# A string, or what is left of the text where one does not end. Possessive: one pass, whatever comes.
+_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
+_NO_BRACKETS: Final = bytes(set(range(256)) - set(b"{}[]"))
 
 
 class _RefusedError(ValueError):
@@ -22,12 +27,13 @@ def read_object(raw: bytes) -> dict[str, Any] | None:
     if not raw.startswith(b"{") or (raw.count(b"{") + raw.count(b"[") > DEEPEST and _depth(raw) > DEEPEST):
         return None
     try:
-        value = json.loads(
-            raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse, parse_int=_integer
-        )
+        value: dict[str, Any] = _DECODER.decode(raw.decode("utf-8"))
+        if b"\\u" in raw:
+            # Half of a surrogate pair is no character (RFC 7493, section 2.1), and no log could write it.
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError):
         return None
-    return value if isinstance(value, dict) else None
+    return value
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -42,18 +48,21 @@ def _refuse(text: str) -> Any:
 
 
 def _integer(text: str) -> int:
-    if len(text) > 20:
+    if len(text) > _LONGEST_NUMBER:
         raise _RefusedError
     return int(text)
 
 
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse, parse_int=_integer)
+
+
 def _depth(raw: bytes) -> int:
-    """An upper bound of the nesting: brackets in strings count as well, which only refuses more."""
+    """The nesting of `raw`. Brackets in strings do not count, least of all those that would close one."""
     depth = deepest = 0
-    for byte in raw:
+    for byte in _STRING.sub(b"", raw).translate(None, _NO_BRACKETS):
         if byte in b"{[":
             depth += 1
             deepest = max(deepest, depth)
-        elif byte in b"}]":
+        else:
             depth -= 1
     return deepest

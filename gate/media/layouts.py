@@ -43,9 +43,9 @@ def _dated(default_ms: int | None) -> Callable[[Mapping[str, str]], Span | None]
     """A reader of ``YYYY/MM/DD/HH/MM/SS`` in UTC, lasting the group ``ms`` or else `default_ms`."""
 
     def read(groups: Mapping[str, str]) -> Span | None:
-        year, month, day, hour, minute, second = (int(groups[part]) for part in ("y", "mo", "d", "h", "mi", "s"))
+        year, month, day = int(groups["y"]), int(groups["mo"]), int(groups["d"])
         try:
-            at = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+            at = datetime(year, month, day, int(groups["h"]), int(groups["mi"]), int(groups["s"]), tzinfo=UTC)
         except ValueError:
             return None
         start_ms = int(at.timestamp()) * 1000
@@ -71,6 +71,10 @@ FLUSSONIC: Final[Sequence[Form]] = (
     _form(r"preview\.jpg", Role.IMAGE, Kind.LIVE),
     # Segments without a time.
     _form(rf"{_TRACKS}hls/segment\d+\.ts", Role.SEGMENT, None),
+    # The archive as a directory, which would else be read as part of a stream's name, and what lies in it as
+    # that stream's live edge. Its time is not read.
+    _form(rf"archive/\d+/(?:\d+|now)/{_TRACKS}[^/]*", Role.OTHER, None),
+    _form(rf"timeshift_(?:abs|rel)/\d+(?:/{_TRACKS}[^/]*)?", Role.OTHER, None),
 )
 
 
@@ -80,10 +84,13 @@ class TableLayout:
     def __init__(self, name: str, forms: Sequence[Form]) -> None:
         self.name = name
         self._forms = forms
+        # No tail has more segments than its pattern has slashes, and one: so a path of thousands of segments
+        # costs no more than a short one.
+        self._longest = 1 + max(form.tail.pattern.count("/") for form in forms)
 
     def read(self, target: Target, parts: Mapping[str, str]) -> Facts:
         segments = target.segments
-        for at in range(1, len(segments)):
+        for at in range(max(1, len(segments) - self._longest), len(segments)):
             tail = "/".join(segments[at:])
             for form in self._forms:
                 if found := form.tail.fullmatch(tail):

@@ -1,0 +1,1 @@
+"""The data plane: where the decision meets the store, the origin and the client's socket."""

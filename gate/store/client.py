@@ -68,7 +68,7 @@ class Client:
     async def call(self, *command: str | int | float | bytes) -> Any:
         """The answer of one command."""
         try:
-            return await self._redis.execute_command(*command)
+            return await self._redis.execute_command(*command)  # type: ignore[no-untyped-call]
         except errors.RedisError as error:
             raise self._fault(error) from None
         except (OSError, TimeoutError) as error:
@@ -95,7 +95,7 @@ class Client:
         return []
 
     async def close(self) -> None:
-        await self._redis.aclose()  # type: ignore[attr-defined]
+        await self._redis.aclose()
         await self._redis.connection_pool.disconnect()
 
     def _fault(self, error: errors.RedisError) -> StoreError:

@@ -1,0 +1,1 @@
+"""What every surface shares on the wire: answers of the gate's own, and which header fields travel."""

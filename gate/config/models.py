@@ -1,0 +1,250 @@
+"""The policy file's models: the only home of its keys, their defaults and what is said about them.
+
+The JSON Schema that editors use is generated from here, and so is the commented reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from gate.config.values import Duration, HttpUrl, Listen, Network, Secret, Size, TcpAddress
+from gate.core.keys import Algorithm
+from gate.core.policy import Access, Pattern
+from gate.core.token import Format
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+Complaint = tuple[tuple[str | int, ...], str]
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Key(Model):
+    """A key that an application signs its tokens with."""
+
+    kid: Annotated[str, Field(min_length=1, max_length=128)] = Field(
+        description="The key's id: what a token's header names as kid."
+    )
+    algorithm: Algorithm = Field(
+        default=Algorithm.HS256, description="The one algorithm of this key; a token's header cannot choose."
+    )
+    secret: Secret = Field(
+        description="The shared secret: at least 32 bytes for HS256, 48 for HS384, 64 for HS512."
+    )
+
+
+class Sources(Model):
+    """Where requests may carry their token."""
+
+    query: tuple[Name, ...] = Field(default=("token",), description="Query parameters.")
+    headers: tuple[Name, ...] = Field(
+        default=("Authorization",), description="Header fields; Authorization is read with or without Bearer."
+    )
+    cookies: tuple[Name, ...] = Field(default=(), description="Cookies.")
+
+
+class Application(Model):
+    """A tenant: its keys, and what its tokens may be."""
+
+    keys: tuple[Key, ...] = Field(min_length=1, description="The keys that verify this application's tokens.")
+    formats: tuple[Format, ...] = Field(
+        default=(Format.JWT,), min_length=1, description="Accepted token formats."
+    )
+    sources: Sources = Field(default=Sources(), description="Where requests may carry their token.")
+    max_ttl: Duration | None = Field(
+        default=None, description="The longest life of a token, from its iat (or from now) to its end."
+    )
+    unlimited_ttl: bool = Field(
+        default=False, description="Whether a token without an end is accepted. Avoid: it can only be revoked."
+    )
+    leeway: Duration = Field(default=60.0, description="How far ahead the clock of a token's maker may be.")
+
+
+class Origin(Model):
+    """A server that permitted requests are forwarded to."""
+
+    url: HttpUrl = Field(description="Scheme, host, and an optional base path that is put before each path.")
+    connect_timeout: Duration = Field(default=5.0, description="For a connection, or a place in the pool.")
+    response_timeout: Duration = Field(
+        default=30.0, description="For the head of the answer, and for each further piece of it."
+    )
+
+
+class Stream(Model):
+    """A rule: which paths, who may watch them, and where they are forwarded. The first match wins."""
+
+    match: str = Field(
+        description="A path pattern: text, `*` for one segment, `{resource}` for one that names the resource, "
+        "and at the end `**` for one or more."
+    )
+    access: Access = Field(
+        default=Access.PRIVATE,
+        description="private: token holders. public: everybody. protected: the networks listed. none: nobody.",
+    )
+    application: Name | None = Field(
+        default=None, description="Whose tokens open it; may be left out where there is only one application."
+    )
+    origin: Name | None = Field(
+        default=None, description="Where it is forwarded to; may be left out where there is only one origin."
+    )
+    layout: Literal["flussonic", "object"] = Field(
+        default="flussonic",
+        description="The origin's URL grammar. flussonic: streams on a timeline. object: files on none, whose "
+        "time is not checked.",
+    )
+    live_edge: Duration = Field(default=60.0, description="How far back the live edge reaches.")
+    networks: tuple[Network, ...] = Field(default=(), description="With access protected: who may watch.")
+
+    @field_validator("match")
+    @classmethod
+    def _is_pattern(cls, value: str) -> str:
+        Pattern(value)
+        return value
+
+
+class StoreOutage(Model):
+    """What happens while the store cannot be reached."""
+
+    running: Duration = Field(default=120.0, description="How long running sessions go on.")
+    new: Literal["deny"] = Field(
+        default="deny", description="New sessions are refused with 503 and Retry-After."
+    )
+
+
+class Sessions(Model):
+    """Sessions and their links."""
+
+    carrier: Literal["path"] = Field(default="path", description="How a session link carries its ticket.")
+    prefix: Annotated[str, Field(pattern=r"^/[A-Za-z0-9_.-]+/$")] = Field(
+        default="/_s/", description="What session links begin with. This path is the gate's own."
+    )
+    idle: Duration = Field(default=60.0, description="A playback without traffic for this long has lapsed.")
+    provisional: Duration = Field(
+        default=30.0, description="How long the same client gets the same session while nothing was played."
+    )
+    store_outage: StoreOutage = Field(default=StoreOutage(), description="While the store cannot be reached.")
+    ticket_keys: tuple[Secret, ...] = Field(
+        default=(),
+        description="Secrets that seal session links, the first seals, all open. Without any the gates on one "
+        "store make and share one.",
+    )
+
+    @field_validator("idle", "provisional")
+    @classmethod
+    def _is_some_time(cls, value: float) -> float:
+        if value < 1:
+            raise ValueError("expected at least 1s")
+        return value
+
+
+class Cors(Model):
+    """What web pages of other sites may do."""
+
+    origins: tuple[str, ...] = Field(
+        default=("*",),
+        description="Origins such as https://player.example whose pages may read answers; * for all.",
+    )
+    max_age: Duration = Field(default=86400.0, description="How long a browser may remember a preflight.")
+
+
+class Limits(Model):
+    """What one client may cost."""
+
+    target: Size = Field(default=16384, description="A request target, long tokens included.")
+    header_field: Size = Field(default=16384, description="One header field.")
+    headers: Annotated[int, Field(ge=10, le=1000)] = Field(
+        default=100, description="Header fields in a request."
+    )
+    header_timeout: Duration = Field(default=10.0, description="For the head of a request to arrive.")
+    keepalive: Duration = Field(default=75.0, description="An idle connection between two requests.")
+    stall: Duration = Field(default=60.0, description="A client that takes nothing of a running response.")
+    connections: Annotated[int, Field(ge=1)] = Field(default=10_000, description="Client connections at once.")
+    tokens_cached: Annotated[int, Field(ge=1)] = Field(
+        default=20_000, description="Verified tokens and opened links that are remembered."
+    )
+
+
+class Admin(Model):
+    """The listener for operators: /healthz, /readyz, /metrics."""
+
+    listen: Listen = Field(default=TcpAddress("127.0.0.1", 8081), description="Its address.")
+    token: Secret | None = Field(
+        default=None, description="The bearer token that it asks for; needed beyond the loopback interface."
+    )
+
+
+class PolicyFile(Model):
+    """The gate's policy."""
+
+    listen: Listen = Field(default=TcpAddress("127.0.0.1", 8080), description="Where viewers connect.")
+    admin: Admin = Field(default=Admin(), description="The listener for operators.")
+    store: str = Field(
+        default="embedded",
+        description="embedded: a Valkey of the gate's own, kept in state_dir. Else redis://, rediss:// or unix://.",
+    )
+    state_dir: str = Field(default="./state", description="Where embedded data is kept, relative to this file.")
+    origins: dict[Name, Origin] = Field(min_length=1, description="The servers behind the gate, by name.")
+    applications: dict[Name, Application] = Field(min_length=1, description="The tenants, by name.")
+    streams: tuple[Stream, ...] = Field(
+        default=(Stream(match="/{resource}/**"),), min_length=1, description="The rules; the first match wins."
+    )
+    sessions: Sessions = Field(default=Sessions(), description="Sessions and their links.")
+    cors: Cors = Field(default=Cors(), description="What web pages of other sites may do.")
+    limits: Limits = Field(default=Limits(), description="What one client may cost.")
+    drain: Duration = Field(default=10.0, description="How long running responses may go on at a shutdown.")
+
+    @field_validator("store")
+    @classmethod
+    def _is_store(cls, value: str) -> str:
+        if value != "embedded" and not value.startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("expected embedded, redis://..., rediss://... or unix://...")
+        return value
+
+
+_LOOPBACK: Final = ("127.", "[::1]", "localhost", "::1")
+
+
+def complaints(policy: PolicyFile) -> Iterator[Complaint]:
+    """What is wrong between values that are each right by themselves: where, and a sentence."""
+    for name, application in policy.applications.items():
+        place = ("applications", name, "keys")
+        seen: set[str] = set()
+        for at, key in enumerate(application.keys):
+            if key.kid in seen:
+                yield (*place, at, "kid"), "this kid names another key of the application"
+            seen.add(key.kid)
+            length = len(key.secret.get_secret_value().encode())
+            if length < key.algorithm.shortest_key:
+                yield (
+                    (*place, at, "secret"),
+                    f"{key.algorithm.value} needs at least {key.algorithm.shortest_key} bytes",
+                )
+    for at, stream in enumerate(policy.streams):
+        yield from _stream_complaints(policy, at, stream)
+    for at, secret in enumerate(policy.sessions.ticket_keys):
+        if len(secret.get_secret_value().encode()) < 32:
+            yield ("sessions", "ticket_keys", at), "a secret for tickets needs at least 32 bytes"
+    listen = policy.admin.listen
+    if isinstance(listen, TcpAddress) and policy.admin.token is None and not listen.host.startswith(_LOOPBACK):
+        yield ("admin", "listen"), "beyond the loopback interface the admin listener needs a token"
+
+
+def _stream_complaints(policy: PolicyFile, at: int, stream: Stream) -> Iterator[Complaint]:
+    for field, known in (("application", policy.applications), ("origin", policy.origins)):
+        named = getattr(stream, field)
+        if (
+            named is None
+            and len(known) > 1
+            and not (field == "application" and stream.access is not Access.PRIVATE)
+        ):
+            yield ("streams", at), f"there are several {field}s: name one"
+        elif named is not None and named not in known:
+            yield ("streams", at, field), f"there is no {field} of this name; known are {', '.join(known)}"
+    if (stream.access is Access.PROTECTED) != bool(stream.networks):
+        yield ("streams", at), "networks go with access protected, and it needs them"
+    if stream.match.startswith(policy.sessions.prefix):
+        yield ("streams", at, "match"), f"{policy.sessions.prefix} is the gate's own path"

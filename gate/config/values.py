@@ -1,0 +1,303 @@
+"""What a policy file writes as text and the gate uses as a number, an address or a secret.
+
+Every type here is an annotation for a strict pydantic model. It takes the text of the policy file (or,
+where a bare number is unambiguous, that number), gives a ready value, and carries a JSON Schema with a
+pattern and a description, so that an editor finds the same faults as the gate does. What a type gives, it
+also takes: a model can be built in Python from ready values. What it cannot read raises ValueError with
+one sentence that never repeats the text: it may have come from a secret.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import Annotated, ClassVar, Final
+
+from pydantic import BeforeValidator, PlainSerializer, PlainValidator, SecretStr, WithJsonSchema
+from pydantic_core import SchemaSerializer, core_schema
+
+_DURATION_UNITS_MS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_SIZE_UNITS: Final = {
+    "B": 1,
+    "kB": 10**3,
+    "KB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+    "TB": 10**12,
+    "KiB": 2**10,
+    "MiB": 2**20,
+    "GiB": 2**30,
+    "TiB": 2**40,
+}
+_DURATION_PATTERN: Final = r"([0-9]{1,15}(?:\.[0-9]{1,9})?)(ms|s|m|h|d)"
+_SIZE_PATTERN: Final = r"([0-9]{1,15})(B|kB|KB|MB|GB|TB|KiB|MiB|GiB|TiB)"
+_LISTEN_PATTERN: Final = r"(?:(\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._-]+)?\]|[^\[\]:/]*):([0-9]{1,5})|unix:(/.+))"
+_URL_PATTERN: Final = r"([Hh][Tt][Tt][Pp][Ss]?)://(\[[0-9A-Fa-f:.]+\]|[^\[\]:/?#@]+)(?::([0-9]{1,5}))?(/[^?#]*)?"
+
+# The path of a base URL: RFC 3986 pchar. A percent sign must begin an escape.
+_URL_PATH: Final = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*)*")
+# RFC 1123 labels, and the underscore that container networks use in their service names.
+_HOST_LABEL: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+
+_MAX_DURATION_S: Final = 36500 * 86400.0
+_MAX_SIZE_BYTES: Final = 2**63 - 1
+# sun_path holds 108 bytes on Linux, 104 on BSD and macOS, a closing NUL among them.
+_MAX_UNIX_PATH_BYTES: Final = 103
+
+_DURATION_EXPECTED: Final = "expected a duration such as 90s, 15m or 2h, or a number of seconds"
+_SIZE_EXPECTED: Final = "expected a size such as 512B, 64KiB or 10MB, or a number of bytes"
+_LISTEN_EXPECTED: Final = (
+    "expected an address such as 127.0.0.1:8080, [::1]:8080, :8080 or unix:/run/gate.sock"
+)
+_NETWORK_EXPECTED: Final = "expected a network such as 10.0.0.0/8 or fd00::/8, or a single IP address"
+_URL_EXPECTED: Final = "expected a URL such as http://127.0.0.1:9000 or https://origin.example/base"
+_SECRET_EXPECTED: Final = "expected a secret as a string that is not empty"
+
+
+class _Address:
+    """An address that pydantic writes as a policy file has it, also as a default in a JSON Schema."""
+
+    __slots__ = ()
+    __pydantic_serializer__: ClassVar = SchemaSerializer(
+        core_schema.any_schema(serialization=core_schema.to_string_ser_schema())
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TcpAddress(_Address):
+    """Where to listen for TCP. An empty `host` means all interfaces; `port` 0 means any free port."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class UnixAddress(_Address):
+    """Where to listen on a Unix socket. `path` is absolute."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return f"unix:{self.path}"
+
+
+def read_duration(value: object) -> float:
+    """The duration in seconds, between 0 and 36,500 days. A bare number already counts seconds."""
+    if isinstance(value, str):
+        match = re.fullmatch(_DURATION_PATTERN, value)
+        if match is None:
+            raise ValueError(_DURATION_EXPECTED)
+        seconds = float(match[1]) * _DURATION_UNITS_MS[match[2]] / 1000
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        if value != value:  # not a number
+            raise ValueError(_DURATION_EXPECTED)
+        if value < 0:
+            raise ValueError("a duration cannot be negative")
+        seconds = min(value, _MAX_DURATION_S + 1) + 0.0
+    else:
+        raise ValueError(_DURATION_EXPECTED)
+    if seconds > _MAX_DURATION_S:
+        raise ValueError("a duration cannot be longer than 36500d")
+    return seconds
+
+
+def read_size(value: object) -> int:
+    """The size in bytes, between 0 and 2**63 - 1. KB, MB, GB, TB count in thousands, KiB... in 1024s."""
+    if isinstance(value, str):
+        match = re.fullmatch(_SIZE_PATTERN, value)
+        if match is None:
+            raise ValueError(_SIZE_EXPECTED)
+        size = int(match[1]) * _SIZE_UNITS[match[2]]
+    elif isinstance(value, int) and not isinstance(value, bool):
+        size = value
+    else:
+        raise ValueError(_SIZE_EXPECTED)
+    if size < 0:
+        raise ValueError("a size cannot be negative")
+    if size > _MAX_SIZE_BYTES:
+        raise ValueError("a size cannot be larger than 8388607TiB")
+    return size
+
+
+def read_listen(value: object) -> TcpAddress | UnixAddress:
+    """The address to listen on. The host is an IP address or a host name, without its brackets."""
+    if isinstance(value, TcpAddress | UnixAddress):
+        return value
+    match = re.fullmatch(_LISTEN_PATTERN, value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(_LISTEN_EXPECTED)
+    host, port, path = match.groups()
+    if path is not None:
+        if len(path.encode("utf-8", "replace")) > _MAX_UNIX_PATH_BYTES or not path.isprintable():
+            raise ValueError(f"the path of a Unix socket is at most {_MAX_UNIX_PATH_BYTES} plain bytes")
+        return UnixAddress(path)
+    return TcpAddress(_read_host(host) if host else "", _read_port(port, lowest=0))
+
+
+def read_network(value: object) -> IPv4Network | IPv6Network:
+    """The network of a CIDR or of a single address. Host bits set are an error, never cut off."""
+    if isinstance(value, IPv4Network | IPv6Network):
+        return value
+    if not isinstance(value, str):
+        raise ValueError(_NETWORK_EXPECTED)
+    text, slash, length = value.partition("/")
+    address = _read_ip(text)
+    # A zone (fe80::1%eth0) names an interface of one machine: it says nothing about a peer.
+    if address is None or "%" in text or (slash and not re.fullmatch(r"0|[1-9][0-9]{0,2}", length)):
+        raise ValueError(_NETWORK_EXPECTED)
+    prefix = int(length) if slash else address.max_prefixlen
+    if prefix > address.max_prefixlen:
+        raise ValueError(f"the prefix of an IPv{address.version} network is at most /{address.max_prefixlen}")
+    kind = IPv4Network if isinstance(address, IPv4Address) else IPv6Network
+    network = kind((int(address), prefix), strict=False)
+    if network.network_address != address:
+        raise ValueError("the address has bits set beyond its prefix: write the first address of the network")
+    return network
+
+
+def read_http_url(value: object) -> str:
+    """The URL with scheme and host in lower case and without a slash at its end.
+
+    Stricter than RFC 3986: no userinfo, query or fragment, no empty or dot segment in the path. A base
+    URL is joined with paths that were checked byte for byte, and must add nothing that needs resolving.
+    """
+    match = re.fullmatch(_URL_PATTERN, value) if isinstance(value, str) else None
+    if not isinstance(value, str) or match is None:
+        raise ValueError(_explain_url(value))
+    scheme, host, port, path = match.groups()
+    path = (path or "").removesuffix("/")
+    host = _read_host(host).lower()
+    if not _URL_PATH.fullmatch(path) or any(segment in ("", ".", "..") for segment in path.split("/")[1:]):
+        raise ValueError(
+            "the path of a URL holds plain segments only: no //, . or .., the rest escaped"
+        )
+    place = f"[{host}]" if ":" in host else host
+    return f"{scheme.lower()}://{place}{'' if port is None else f':{_read_port(port, lowest=1)}'}{path}"
+
+
+def read_secret(value: object) -> str | SecretStr:
+    """The secret as it is, when it is text and not empty."""
+    if not isinstance(value, str | SecretStr) or not len(value):
+        raise ValueError(_SECRET_EXPECTED)
+    return value
+
+
+def _explain_url(value: object) -> str:
+    """The sentence that fits what is wrong with a URL, from the most telling sign on."""
+    if not isinstance(value, str) or not re.match(r"https?://.", value, re.IGNORECASE):
+        return _URL_EXPECTED
+    if "@" in value.split("://", 1)[1].split("/", 1)[0]:
+        return "a URL here cannot hold a user name or password"
+    if "?" in value or "#" in value:
+        return "a URL here cannot hold a query or a fragment"
+    return _URL_EXPECTED
+
+
+def _read_ip(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return IPv6Address(text) if ":" in text else IPv4Address(text)
+    except ValueError:
+        return None
+
+
+def _read_host(text: str) -> str:
+    """The host without brackets: an IP address, or a name of at most 253 characters."""
+    if text.startswith("["):
+        address = _read_ip(text[1:-1])
+        if not isinstance(address, IPv6Address):
+            raise ValueError("expected an IPv6 address between the brackets, such as [::1]")
+        return text[1:-1]
+    if _read_ip(text) is not None:
+        return text
+    labels = text.removesuffix(".").split(".")
+    # RFC 3696, section 2: a name never ends in a number. Resolvers read 127.1 and 0x7f.1 as addresses.
+    numeric = re.fullmatch(r"[0-9]+|0[xX][0-9A-Fa-f]*", labels[-1]) is not None
+    if numeric or len(text) > 253 or not all(_HOST_LABEL.fullmatch(label) for label in labels):
+        raise ValueError("expected a host name or an IP address (IPv6 in brackets, other scripts as xn--...)")
+    return text
+
+
+def _read_port(text: str, *, lowest: int) -> int:
+    port = int(text)
+    if not lowest <= port <= 65535 or text != str(port):
+        raise ValueError(f"a port is a number from {lowest} to 65535")
+    return port
+
+
+def _schema(pattern: str, description: str, *, number: str = "") -> WithJsonSchema:
+    """A JSON Schema of text that matches `pattern` in full, or of a `number` (a JSON type) from 0 on."""
+    text: dict[str, object] = {"type": "string", "pattern": f"^{pattern}$"}
+    if not number:
+        return WithJsonSchema({**text, "description": description})
+    return WithJsonSchema({"anyOf": [{"type": number, "minimum": 0}, text], "description": description})
+
+
+Duration = Annotated[
+    float,
+    PlainValidator(read_duration),
+    _schema(
+        _DURATION_PATTERN,
+        "A duration: 250ms, 90s, 15m, 2h or 7d. A bare number counts seconds.",
+        number="number",
+    ),
+]
+"""Seconds."""
+
+Size = Annotated[
+    int,
+    PlainValidator(read_size),
+    _schema(
+        _SIZE_PATTERN,
+        "A size: 512B, 64KiB, 8MiB, 1GiB (1024s) or 10MB (1000s). A bare number counts bytes.",
+        number="integer",
+    ),
+]
+"""Bytes."""
+
+Listen = Annotated[
+    TcpAddress | UnixAddress,
+    PlainValidator(read_listen),
+    PlainSerializer(str, return_type=str, when_used="json"),
+    _schema(
+        _LISTEN_PATTERN,
+        "Where to listen: 127.0.0.1:8080, '[::1]:8080', :8080 (all interfaces) or unix:/run/gate.sock.",
+    ),
+]
+
+Network = Annotated[
+    IPv4Network | IPv6Network,
+    PlainValidator(read_network),
+    PlainSerializer(str, return_type=str, when_used="json"),
+    _schema(
+        r"[0-9A-Fa-f.:]+(/[0-9]{1,3})?",
+        "A network in CIDR form, 10.0.0.0/8 or fd00::/8, or a single IP address.",
+    ),
+]
+
+HttpUrl = Annotated[
+    str,
+    PlainValidator(read_http_url),
+    _schema(
+        _URL_PATTERN,
+        "An http or https URL: host, optional port, optional base path. No user name, query or fragment.",
+    ),
+]
+"""No slash at its end: a path that begins with one can be appended as it is."""
+
+Secret = Annotated[
+    SecretStr,
+    BeforeValidator(read_secret),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "minLength": 1,
+            "writeOnly": True,
+            "description": "A secret. Bring it in with !env NAME or !file path rather than writing it here.",
+        }
+    ),
+]
+"""Shown nowhere but by `get_secret_value()`."""

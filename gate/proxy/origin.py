@@ -1,0 +1,141 @@
+"""Asking the origin: one request in, one reply out, its body as a stream.
+
+`Upstream` is the interface; another relay may stand in its place and must pass the same tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import Final, Protocol, Self
+
+from aiohttp import (
+    ClientError,
+    ClientResponse,
+    ClientSession,
+    ClientTimeout,
+    DummyCookieJar,
+    TCPConnector,
+    ThreadedResolver,
+)
+from aiohttp.client_exceptions import ServerTimeoutError
+from multidict import CIMultiDict
+from yarl import URL
+
+from gate.core.policy import Origin
+from gate.errors import OriginError
+from gate.wire.answers import Fields
+
+_CHUNK: Final = 65536
+_SILENT: Final = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")
+
+
+class Reply(Protocol):
+    """An origin's answer. `fields` are its header fields as they came; leaving the context ends it."""
+
+    status: int
+    fields: list[tuple[bytes, bytes]]
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The body, piece by piece, as the reader takes it. Raises OriginError when it breaks off."""
+        ...
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class Upstream(Protocol):
+    """A way to ask origins."""
+
+    async def ask(self, origin: Origin, method: str, target: str, fields: Fields) -> Reply:
+        """The origin's answer to `target`, which goes out byte for byte. Raises OriginError."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class HttpUpstream:
+    """Asks over HTTP/1.1 with aiohttp's client: no cookies, no redirects, no decoding, nothing from the
+    environment; a bounded wait for the connection, the head and each piece of the body."""
+
+    def __init__(self, *, connections: int = 1000) -> None:
+        self._session = ClientSession(
+            connector=TCPConnector(
+                limit=connections, limit_per_host=0, ttl_dns_cache=10, resolver=ThreadedResolver()
+            ),
+            cookie_jar=DummyCookieJar(),
+            auto_decompress=False,
+            trust_env=False,
+            skip_auto_headers=_SILENT,
+            read_bufsize=_CHUNK,
+            max_line_size=16384,
+            max_field_size=16384,
+        )
+
+    async def ask(self, origin: Origin, method: str, target: str, fields: Fields) -> Reply:
+        base = URL(origin.url, encoded=True)
+        # The whole target stands as the path, so that nothing of it is parsed or written anew.
+        url = URL.build(
+            scheme=base.scheme, authority=base.raw_authority, path=_join(base, target), encoded=True
+        )
+        timeout = ClientTimeout(
+            total=None,
+            connect=origin.connect_timeout_s,
+            sock_connect=origin.connect_timeout_s,
+            sock_read=origin.response_timeout_s,
+        )
+        try:
+            response = await self._session.request(
+                method,
+                url,
+                headers=CIMultiDict(fields),
+                allow_redirects=False,
+                timeout=timeout,
+            )
+        except (ServerTimeoutError, TimeoutError):
+            raise OriginError(f"origin {origin.name} did not answer in time", timed_out=True) from None
+        except (ClientError, OSError, ValueError) as error:
+            raise OriginError(f"origin {origin.name}: {type(error).__name__}") from None
+        if response.status < 200:
+            response.close()
+            raise OriginError(f"origin {origin.name} answered {response.status}")
+        return HttpReply(response, origin.name)
+
+    async def close(self) -> None:
+        await self._session.close()
+
+
+class HttpReply:
+    """A reply of aiohttp's client."""
+
+    def __init__(self, response: ClientResponse, origin: str) -> None:
+        self.status = response.status
+        self.fields = list(response.raw_headers)
+        self._response = response
+        self._origin = origin
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in self._response.content.iter_any():
+                yield chunk
+        except (ServerTimeoutError, TimeoutError):
+            raise OriginError(f"origin {self._origin} stalled", timed_out=True) from None
+        except (ClientError, OSError) as error:
+            raise OriginError(f"origin {self._origin} broke off: {type(error).__name__}") from None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # An unfinished body cannot be skipped cheaply: close() gives up the connection, and is
+        # harmless once the body has been read to its end and the connection went back to the pool.
+        self._response.close()
+
+
+def _join(base: URL, target: str) -> str:
+    return base.raw_path.rstrip("/") + target

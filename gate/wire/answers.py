@@ -1,0 +1,88 @@
+"""Answers of the gate itself, as plain values: problem documents (RFC 9457), redirects, preflights.
+
+Each is marked as the gate's own (`Gate-Reason`, `Server: gate`), so that a client can tell it from the
+origin's, and none may be stored by a cache.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Final
+
+from gate.core.policy import Cors
+from gate.core.reasons import Deny, Reason
+
+Fields = list[tuple[str, str]]
+
+EXPOSED: Final = (
+    "Accept-Ranges, Content-Length, Content-Range, Date, ETag, Gate-Reason, Retry-After, X-Request-Id"
+)
+_NO_STORE: Final = ("Cache-Control", "no-store")
+_NO_REFERRER: Final = ("Referrer-Policy", "no-referrer")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer: status, header fields in order, body."""
+
+    status: int
+    fields: tuple[tuple[str, str], ...]
+    body: bytes = b""
+
+
+def problem(deny: Deny, request_id: str, cors: Fields) -> Answer:
+    """The refusal as a problem document. It never holds token material."""
+    rule = deny.reason.rule
+    document: dict[str, object] = {
+        "type": "about:blank",
+        "title": rule.title,
+        "status": rule.status,
+        "reason": deny.reason.value,
+        "request_id": request_id,
+    }
+    if deny.detail:
+        document["detail"] = deny.detail
+    document.update(deny.facts)
+    fields = _own(request_id, cors)
+    fields += [("Content-Type", "application/problem+json"), ("Gate-Reason", deny.reason.value)]
+    if rule.retry_after_s is not None:
+        fields.append(("Retry-After", str(rule.retry_after_s)))
+    if rule.status == 401:
+        error = f', error="{rule.challenge}"' if rule.challenge else ""
+        fields.append(("WWW-Authenticate", f'Bearer realm="gate"{error}'))
+    if deny.reason is Reason.METHOD_NOT_ALLOWED:
+        fields.append(("Allow", "GET, HEAD, OPTIONS"))
+    return Answer(rule.status, tuple(fields), json.dumps(document).encode() + b"\n")
+
+
+def redirect(location: str, request_id: str, cors: Fields) -> Answer:
+    """A 302 to a path on this very host: never another scheme or authority."""
+    return Answer(302, (*_own(request_id, cors), ("Location", location)))
+
+
+def preflight(request_id: str, cors: Fields, max_age_s: int, asked_headers: str | None) -> Answer:
+    """The answer to a CORS preflight, which never carries a credential and is never the origin's matter."""
+    fields = [*_own(request_id, cors), ("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS")]
+    if asked_headers is not None:
+        fields.append(("Access-Control-Allow-Headers", asked_headers))
+    fields.append(("Access-Control-Max-Age", str(max_age_s)))
+    return Answer(204, tuple(fields))
+
+
+def cors_fields(cors: Cors, origin: str | None) -> Fields:
+    """What a browser on a page of `origin` (its Origin header) is told of every answer."""
+    if origin is None or not cors.origins:
+        return []
+    if "*" in cors.origins:
+        allowed = "*"
+    elif origin in cors.origins:
+        allowed = origin
+    else:
+        return [("Vary", "Origin")]
+    fields = [("Access-Control-Allow-Origin", allowed), ("Access-Control-Expose-Headers", EXPOSED)]
+    return fields if allowed == "*" else [*fields, ("Vary", "Origin")]
+
+
+def _own(request_id: str, cors: Fields) -> Fields:
+    return [("Server", "gate"), ("X-Request-Id", request_id), _NO_STORE, _NO_REFERRER, *cors]

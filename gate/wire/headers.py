@@ -1,0 +1,141 @@
+"""Which header fields travel through the gate, in both directions.
+
+Hop-by-hop fields, and those that ``Connection`` names, end here (RFC 9110, section 7.6.1). Credentials end
+here too: no origin ever sees a token, in a field, a cookie, a query or a Referer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from gate.core.credentials import Sources
+from gate.wire.answers import Fields
+
+HOP_BY_HOP: Final = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "http2-settings",
+    }
+)
+# What the gate says itself, or what a client must not say in its place.
+_NOT_FORWARDED: Final = HOP_BY_HOP | {
+    "host",
+    "authorization",
+    "content-length",
+    "expect",
+    "forwarded",
+    "referer",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-proto",
+    "x-real-ip",
+    "x-request-id",
+}
+_NOT_RETURNED: Final = HOP_BY_HOP | {
+    "access-control-allow-origin",
+    "access-control-allow-credentials",
+    "access-control-allow-headers",
+    "access-control-allow-methods",
+    "access-control-expose-headers",
+    "access-control-max-age",
+    "cdn-cache-control",
+    "surrogate-control",
+    "surrogate-key",
+    "x-accel-redirect",
+    "x-accel-expires",
+    "gate-reason",
+    "referrer-policy",
+    "x-request-id",
+}
+_SHARED_DIRECTIVES: Final = frozenset({"public", "s-maxage", "proxy-revalidate", "private", "must-understand"})
+
+RawFields = Iterable[tuple[bytes, bytes]]
+
+
+def for_origin(
+    raw: RawFields, sources: Sources, *, address: str, host: str, scheme: str, request_id: str, manifest: bool
+) -> Fields:
+    """The client's fields as the origin gets them, less credentials, plus who asked.
+
+    A manifest is asked for whole and unencoded, because it is read on its way back.
+    """
+    pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in raw]
+    dropped = _NOT_FORWARDED | sources.headers | _named_by_connection(pairs)
+    if manifest:
+        dropped |= {"range", "if-range", "accept-encoding"}
+    fields: Fields = []
+    for name, value in pairs:
+        lower = name.lower()
+        if lower in dropped or "_" in lower:
+            # An underscore is a dash to many application servers: a second spelling of another field.
+            continue
+        if lower == "cookie" and sources.cookies:
+            value = _without_cookies(value, sources.cookies)
+            if not value:
+                continue
+        fields.append((name, value))
+    if manifest:
+        fields.append(("Accept-Encoding", "identity"))
+    return [
+        *fields,
+        ("X-Forwarded-For", address),
+        ("X-Forwarded-Host", host),
+        ("X-Forwarded-Proto", scheme),
+        ("X-Request-Id", request_id),
+    ]
+
+
+def for_client(raw: RawFields, *, public: bool) -> Fields:
+    """The origin's fields as the client gets them; what is not public may only be kept by the client itself."""
+    pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in raw]
+    dropped = _NOT_RETURNED | _named_by_connection(pairs)
+    fields: Fields = []
+    control: list[str] = []
+    for name, value in pairs:
+        lower = name.lower()
+        if lower in dropped:
+            continue
+        if lower == "cache-control" and not public:
+            control.append(value)
+            continue
+        fields.append((name, value))
+    if not public:
+        fields.append(("Cache-Control", _private(control)))
+    fields.append(("Referrer-Policy", "no-referrer"))
+    return fields
+
+
+def _private(values: list[str]) -> str:
+    """The origin's directives without those for shared caches, and ``private``: a cache in front of the
+    gate would answer without asking it."""
+    directives = [piece.strip() for value in values for piece in value.split(",")]
+    kept = [
+        piece
+        for piece in directives
+        if piece and piece.partition("=")[0].strip().lower() not in _SHARED_DIRECTIVES
+    ]
+    return ", ".join(["private", *kept])
+
+
+def _named_by_connection(pairs: Iterable[tuple[str, str]]) -> frozenset[str]:
+    return frozenset(
+        named.strip().lower()
+        for name, value in pairs
+        if name.lower() == "connection"
+        for named in value.split(",")
+    )
+
+
+def _without_cookies(value: str, names: frozenset[str]) -> str:
+    pieces = [piece.strip() for piece in value.split(";")]
+    return "; ".join(piece for piece in pieces if piece and piece.partition("=")[0] not in names)

@@ -1,0 +1,52 @@
+"""Grants: an absent action is not granted, and resources are compared whole."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gate.core.grants import Action, Grant, Grants
+
+
+def test_an_absent_action_is_not_granted() -> None:
+    grants = Grants({Action.READ: Grant(all=True)})
+    assert grants.get(Action.READ) == Grant(all=True)
+    assert [grants.get(action) for action in (Action.CREATE, Action.UPDATE, Action.DESTROY)] == [None] * 3
+    assert all(Grants().get(action) is None for action in Action)
+
+
+def test_an_empty_grant_covers_nothing() -> None:
+    assert not Grant().covers("cam1")
+    assert not Grant().covers("cam1", owned=True)
+
+
+def test_all_covers_everything_and_owned_only_what_the_session_created() -> None:
+    assert Grant(all=True).covers("anything")
+    owned = Grant(session_owned=True)
+    assert owned.covers("cam1", owned=True)
+    assert not owned.covers("cam1")
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.frozensets(st.text(max_size=5), max_size=4), st.text(max_size=5))
+def test_ids_are_compared_whole(resources: frozenset[str], asked: str) -> None:
+    assert Grant(resources=resources).covers(asked) == (asked in resources)
+
+
+def test_no_prefix_no_case_no_pattern() -> None:
+    grant = Grant(resources=frozenset({"ch1", "*", "a/**"}))
+    assert grant.covers("ch1")
+    for near in ("ch10", "ch", "CH1", "ch1/", "/ch1", " ch1", "a/b", "a"):
+        assert not grant.covers(near)
+
+
+def test_resources_are_counted_over_all_actions() -> None:
+    grants = Grants(
+        {
+            Action.READ: Grant(resources=frozenset({"a", "b"})),
+            Action.UPDATE: Grant(resources=frozenset({"a"})),
+            Action.CREATE: Grant(all=True),
+        }
+    )
+    assert grants.resource_count == 3
+    assert Grants().resource_count == 0
