@@ -78,7 +78,9 @@ def sign(claims: Mapping[str, Any], key: Key) -> str:
 
 def _key(header: Mapping[str, Any], keyring: Keyring) -> Key | Deny:
     algorithm, kid, kind = header.get("alg"), header.get("kid"), header.get("typ", "JWT")
-    if not isinstance(algorithm, str) or not isinstance(kid, str | None) or not isinstance(kind, str):
+    if not isinstance(algorithm, str) or not isinstance(kind, str):
+        return Deny(Reason.TOKEN_MALFORMED)
+    if "kid" in header and not isinstance(kid, str):
         return Deny(Reason.TOKEN_MALFORMED)
     if kind.lower() not in _TYPES:
         return Deny(Reason.TOKEN_MALFORMED, "the token is of another type (typ)")

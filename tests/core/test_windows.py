@@ -24,8 +24,7 @@ def test_windows_are_sorted_disjoint_and_cover_exactly_the_union(spans: list[Spa
     assert instants(*windows.spans) == instants(*spans)
     assert all(span.start_ms < span.end_ms for span in windows.spans)
     assert all(
-        before.end_ms < after.start_ms
-        for before, after in zip(windows.spans, windows.spans[1:], strict=False)
+        before.end_ms < after.start_ms for before, after in zip(windows.spans, windows.spans[1:], strict=False)
     )
     assert Windows.of(reversed(spans)) == windows
     assert Windows.of(windows.spans) == windows

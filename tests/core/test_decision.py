@@ -1,0 +1,317 @@
+"""Where a request points, and every way to be refused: each reason, and which of several comes first.
+
+What becomes of sessions is in test_decision_sessions.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from ipaddress import ip_network
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from multidict import CIMultiDict
+
+from gate.core.decision import Ask, Permit, Place, describe, locate
+from gate.core.grants import Action
+from gate.core.media import Facts, Kind, Role
+from gate.core.policy import Policy
+from gate.core.reasons import Deny, Reason
+from gate.core.session import Known
+from gate.core.ticket import Ticket
+from gate.core.token import Bind, Rights, Token, Warrant, subject_owner, token_id
+from gate.core.windows import Span, Windows, span_of_seconds
+
+Judge = Callable[..., object]
+NOW = 1_800_000_000
+FAST = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+MANIFEST, SEGMENT = "/cam1/index.m3u8", f"/cam1/segment-{NOW - 10}-{NOW - 4}"
+
+
+def why(verdict: object) -> Reason:
+    assert isinstance(verdict, Deny), verdict
+    return verdict.reason
+
+
+def narrowed(warrant: Warrant, rights: Rights, start: int = 0, end: int = 0) -> Warrant:
+    return replace(warrant, rights=rights, windows=Windows.of([span_of_seconds(start, end)]))
+
+
+# Where it points.
+
+
+def test_a_place_is_what_the_request_says(located: Judge) -> None:
+    place = located("/cam1/index.m3u8?a=1&token=T&b=2", "GET", ("User-Agent", "VLC"))
+    assert isinstance(place, Place)
+    assert (place.target.raw, place.token, place.ticket) == ("/cam1/index.m3u8?a=1&b=2", "T", None)
+    assert (place.rule.name, place.action) == ("streams[5]", Action.READ)
+    assert place.application is place.rule.application
+    assert place.facts == Facts("cam1", Role.MANIFEST, Kind.LIVE)
+    assert len(place.client) == 22
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
+def test_reading_has_three_methods(located: Judge, method: str) -> None:
+    place = located(MANIFEST, method)
+    assert isinstance(place, Place)
+    assert place.action is Action.READ
+
+
+@pytest.mark.parametrize("prefix", ["/_s/", "/watch/here/"])
+def test_a_session_link_is_taken_off_the_path(located: Judge, prefix: str) -> None:
+    place = located(f"{prefix}TICKET/cam1/index.m3u8?x=%2F&&y", prefix=prefix)
+    assert isinstance(place, Place)
+    assert (place.ticket, place.target.raw) == ("TICKET", "/cam1/index.m3u8?x=%2F&&y")
+    assert place.facts.resource == "cam1"
+    bare = located("/cam1/index.m3u8?x=%2F&&y", prefix=prefix)
+    assert isinstance(bare, Place)
+    assert (bare.target, bare.client) == (place.target, place.client)
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("/a/../b", Reason.MALFORMED_TARGET),
+        ("http://host/a", Reason.MALFORMED_TARGET),
+        ("/" + "a" * 16384, Reason.MALFORMED_TARGET),
+        ("/_s/TICKET", Reason.TICKET_INVALID),
+        ("/_s/", Reason.TICKET_INVALID),
+        ("/_s/ONE/_s/TWO/cam1/index.m3u8", Reason.AMBIGUOUS_CREDENTIALS),
+        ("/", Reason.NOT_SERVED),
+        ("/_s/TICKET/", Reason.NOT_SERVED),
+        ("/favicon.ico", Reason.NOT_SERVED),
+        ("/cam1/index.m3u8?token=T&token=U", Reason.AMBIGUOUS_CREDENTIALS),
+    ],
+)
+def test_what_points_nowhere(located: Judge, url: str, reason: Reason) -> None:
+    assert why(located(url)) is reason
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "CONNECT", "TRACE", "get", "", "X\r\n"])
+def test_other_methods_are_not_served(located: Judge, method: str) -> None:
+    assert why(located(MANIFEST, method)) is Reason.METHOD_NOT_ALLOWED
+
+
+def test_a_malformed_target_comes_before_everything(located: Judge) -> None:
+    assert why(located("/a/../b?token=T&token=U", "POST")) is Reason.MALFORMED_TARGET
+
+
+@FAST
+@given(st.text() | st.text("/_sa.c1%?=&;token", max_size=30).map("/".__add__), st.text(max_size=8), st.text())
+def test_any_request_has_a_place_or_a_refusal(policy: Policy, target: str, method: str, agent: str) -> None:
+    ask = Ask(method, target, CIMultiDict({"User-Agent": agent, "Cookie": agent}), agent)
+    assert isinstance(locate(ask, policy), Place | Deny)
+    assert isinstance(locate(replace(ask, method="GET"), policy), Place | Deny)
+
+
+# Who may come in without a token.
+
+
+def test_public_is_for_everybody(judge: Judge) -> None:
+    permit = judge("/public/index.m3u8?token=junk&x=1", address="203.0.113.9")
+    assert isinstance(permit, Permit)
+    assert permit.public
+    assert permit.place.target.raw == "/public/index.m3u8?x=1"
+    assert (permit.session, permit.commit, permit.ends_at, permit.prefix) == (None, None, None, "")
+
+
+def test_protected_is_for_listed_addresses_and_not_for_shared_caches(judge: Judge) -> None:
+    permit = judge("/office/index.m3u8", address="::ffff:192.0.2.200")
+    assert isinstance(permit, Permit)
+    assert not permit.public
+    assert why(judge("/office/index.m3u8", address="192.0.3.1")) is Reason.ADDRESS_NOT_ALLOWED
+    assert why(judge("/office/index.m3u8", address="")) is Reason.ADDRESS_NOT_ALLOWED
+
+
+def test_no_token_opens_what_is_closed_or_protected(judge: Judge, token: Token, ticket: Ticket) -> None:
+    for carried in ({"token": token}, {"ticket": ticket}):
+        assert why(judge("/closed/index.m3u8", **carried)) is Reason.ACCESS_NONE
+        assert why(judge("/office/x", address="192.0.3.1", **carried)) is Reason.ADDRESS_NOT_ALLOWED
+
+
+def test_private_is_for_nobody_without_a_token(judge: Judge) -> None:
+    assert why(judge(MANIFEST)) is Reason.TOKEN_MISSING
+    assert why(judge(SEGMENT, known=Known("s", None))) is Reason.TOKEN_MISSING
+    assert why(judge("/homeless/index.m3u8")) is Reason.TOKEN_MISSING
+
+
+# Refusals that a token and a session link share: what is asked is not what was granted.
+
+SHARED = [
+    (MANIFEST, {"rights": Rights(dvr=True, copy=True)}, Reason.LIVE_NOT_GRANTED),
+    (f"/cam1/dvr-{NOW - 900}-{NOW - 600}", {"rights": Rights(live=True)}, Reason.DVR_NOT_GRANTED),
+    (f"/cam1/copy-{NOW - 900}-{NOW - 600}", {"rights": Rights(True, True)}, Reason.COPY_NOT_GRANTED),
+    ("/cam1/segment.ts", {"rights": Rights(True, True)}, Reason.TIME_UNKNOWN),
+    ("/cam1/whatever", {"rights": Rights(True, True)}, Reason.TIME_UNKNOWN),
+    (f"/cam1/dvr-{NOW - 900}-{NOW - 600}", {"end": NOW - 900}, Reason.OUTSIDE_WINDOW),
+    (f"/cam1/segment-{NOW - 906}-{NOW - 900}", {"start": NOW - 900}, Reason.OUTSIDE_WINDOW),
+    (f"/cam1/dvr-{NOW - 900}-{NOW - 600}", {"end": NOW - 700}, Reason.PARTLY_OUTSIDE_WINDOW),
+    (f"/cam1/copy-{NOW - 900}-{NOW - 600}", {"start": NOW - 899}, Reason.PARTLY_OUTSIDE_WINDOW),
+]
+
+
+@pytest.mark.parametrize(("url", "bounds", "reason"), SHARED)
+def test_what_lies_outside_the_grant(
+    judge: Judge, token: Token, ticket: Ticket, url: str, bounds: dict[str, object], reason: Reason
+) -> None:
+    warrant = narrowed(token.warrant, **({"rights": Rights(True, True, True)} | bounds))
+    for refusal in (
+        judge(url, token=replace(token, warrant=warrant)),
+        judge(url, ticket=replace(ticket, warrant=warrant)),
+    ):
+        assert why(refusal) is reason
+        assert dict(refusal.facts)["asked"].startswith("resource 'cam1', ")
+
+
+@pytest.mark.parametrize(
+    ("url", "bind", "reason"),
+    [
+        ("/cam10/index.m3u8", None, Reason.RESOURCE_NOT_GRANTED),
+        ("/cam/index.m3u8", None, Reason.RESOURCE_NOT_GRANTED),
+        (MANIFEST, Bind(network=ip_network("203.0.113.0/24")), Reason.BINDING_MISMATCH),
+        (MANIFEST, Bind(user_agent="VLC"), Reason.BINDING_MISMATCH),
+    ],
+)
+def test_another_resource_or_another_client(
+    judge: Judge, token: Token, ticket: Ticket, url: str, bind: Bind | None, reason: Reason
+) -> None:
+    warrant = replace(token.warrant, bind=bind)
+    assert why(judge(url, token=replace(token, warrant=warrant))) is reason
+    assert why(judge(url, ticket=replace(ticket, warrant=warrant))) is reason
+
+
+def test_no_grants_nothing_permitted(judge: Judge, token: Token, ticket: Ticket) -> None:
+    empty = replace(token.warrant, grants=type(token.warrant.grants)())
+    assert why(judge(MANIFEST, token=replace(token, warrant=empty))) is Reason.ACTION_NOT_GRANTED
+    assert why(judge(MANIFEST, ticket=replace(ticket, warrant=empty))) is Reason.ACTION_NOT_GRANTED
+
+
+# A token's own refusals, in the order in which they come.
+
+TOKEN_REFUSALS = [
+    ({"application": "other"}, Reason.TOKEN_SIGNATURE),
+    ({"not_before": NOW + 61}, Reason.TOKEN_NOT_YET_VALID),
+    ({"issued_at": NOW + 61}, Reason.TOKEN_NOT_YET_VALID),
+    ({"expires_at": None}, Reason.EXPIRY_REQUIRED),
+    ({"expires_at": NOW}, Reason.TOKEN_EXPIRED),
+    ({"expires_at": NOW + 86400}, Reason.LIFETIME_TOO_LONG),
+]
+
+
+@pytest.mark.parametrize(("changes", "reason"), TOKEN_REFUSALS)
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
+def test_a_token_that_is_not_good_here_or_now(
+    judge: Judge, token: Token, changes: dict[str, object], reason: Reason, method: str
+) -> None:
+    assert why(judge(MANIFEST, method, token=replace(token, **changes))) is reason
+    # A session that the worker knows makes an ended token no better.
+    counted = replace(token, max_concurrent=1, **changes)
+    assert why(judge(SEGMENT, method, token=counted, known=Known("s", None))) is reason
+
+
+def test_a_token_does_not_open_a_rule_without_application(judge: Judge, token: Token, ticket: Ticket) -> None:
+    assert why(judge("/homeless/index.m3u8", token=token)) is Reason.TOKEN_SIGNATURE
+    assert why(judge("/homeless/index.m3u8", ticket=ticket)) is Reason.TICKET_INVALID
+
+
+def test_a_token_of_the_application_of_the_rule_is_needed(judge: Judge, token: Token) -> None:
+    assert why(judge("/other/cam1/index.m3u8", token=token)) is Reason.TOKEN_SIGNATURE
+
+
+def test_refusals_come_in_their_order(judge: Judge, token: Token) -> None:
+    """Identity, life, revocation, grant, binding, time: a refusal tells no more than the asker may know."""
+    worst = replace(
+        token,
+        application="other",
+        expires_at=NOW,
+        warrant=Warrant(type(token.warrant.grants)(), Rights(), bind=Bind(user_agent="VLC")),
+    )
+    revoked = (f"t:{token.id}",)
+
+    def verdict() -> Reason:
+        return why(judge(MANIFEST, token=worst, revoked=revoked))
+
+    assert verdict() is Reason.TOKEN_SIGNATURE
+    worst = replace(worst, application="demo")
+    assert verdict() is Reason.TOKEN_EXPIRED
+    worst = replace(worst, expires_at=NOW + 1)
+    assert verdict() is Reason.REVOKED
+    revoked = ()
+    assert verdict() is Reason.ACTION_NOT_GRANTED
+    worst = replace(worst, warrant=replace(worst.warrant, grants=token.warrant.grants))
+    assert verdict() is Reason.BINDING_MISMATCH
+    worst = replace(worst, warrant=replace(worst.warrant, bind=None))
+    assert verdict() is Reason.LIVE_NOT_GRANTED
+
+
+# A session link's own refusals.
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"application": "other"}, Reason.TICKET_INVALID),
+        ({"ends_at": float(NOW)}, Reason.SESSION_EXPIRED),
+        ({"ends_at": NOW - 0.5}, Reason.SESSION_EXPIRED),
+        ({"warrant": None}, Reason.STORE_UNAVAILABLE),
+    ],
+)
+@pytest.mark.parametrize("url", [MANIFEST, SEGMENT])
+def test_a_session_link_that_is_not_good_here_or_now(
+    judge: Judge, ticket: Ticket, changes: dict[str, object], reason: Reason, url: str
+) -> None:
+    assert why(judge(url, ticket=replace(ticket, **changes))) is reason
+    assert why(judge(url, ticket=replace(ticket, **changes), fields=[("Range", "bytes=0-1")])) is reason
+
+
+def test_a_session_ends_to_the_second_and_may_have_no_end(judge: Judge, ticket: Ticket) -> None:
+    assert isinstance(judge(SEGMENT, ticket=replace(ticket, ends_at=NOW + 0.001)), Permit)
+    assert isinstance(judge(SEGMENT, ticket=replace(ticket, ends_at=None)), Permit)
+
+
+def test_the_ticket_decides_and_the_same_viewers_token_beside_it_is_no_matter(
+    judge: Judge, token: Token, ticket: Ticket
+) -> None:
+    fresh = replace(token, id=token_id("demo", "two"))
+    spent = replace(token, expires_at=NOW - 10, warrant=Warrant(type(token.warrant.grants)()))
+    for beside in (token, fresh, spent):
+        assert isinstance(judge(SEGMENT, ticket=ticket, token=beside), Permit)
+    stranger = replace(fresh, owner=subject_owner("demo", "somebody else"))
+    assert why(judge(SEGMENT, ticket=ticket, token=stranger)) is Reason.AMBIGUOUS_CREDENTIALS
+    # The token that opened the session is the same one, whoever its playbacks are counted under.
+    assert isinstance(judge(SEGMENT, ticket=ticket, token=replace(token, owner="else")), Permit)
+
+
+def test_refusals_of_a_session_link_come_in_their_order(judge: Judge, token: Token, ticket: Ticket) -> None:
+    stranger = replace(token, id="else", owner="else")
+    worst = replace(ticket, application="other", ends_at=float(NOW), warrant=None)
+    revoked = (f"s:{ticket.session}",)
+    assert why(judge(SEGMENT, ticket=worst, token=stranger, revoked=revoked)) is Reason.TICKET_INVALID
+    worst = replace(worst, application="demo")
+    assert why(judge(SEGMENT, ticket=worst, token=stranger, revoked=revoked)) is Reason.AMBIGUOUS_CREDENTIALS
+    assert why(judge(SEGMENT, ticket=worst, revoked=revoked)) is Reason.SESSION_EXPIRED
+    worst = replace(worst, ends_at=None)
+    assert why(judge(SEGMENT, ticket=worst, revoked=revoked)) is Reason.REVOKED
+    assert why(judge(SEGMENT, ticket=worst)) is Reason.STORE_UNAVAILABLE
+
+
+def test_no_refusal_holds_a_credential(located: Judge, judge: Judge, token: Token, ticket: Ticket) -> None:
+    refusals = [
+        located("/cam1/index.m3u8?token=SECRET&token=SECRETS"),
+        located("/_s/SECRET"),
+        judge("/cam10/x?token=SECRET", token=token),
+        judge("/cam1/index.m3u8?token=SECRET", token=replace(token, warrant=Warrant(token.warrant.grants))),
+        judge("/cam1/index.m3u8", ticket=replace(ticket, application="other")),
+    ]
+    for refusal in refusals:
+        assert isinstance(refusal, Deny)
+        assert "SECRET" not in repr(refusal)
+        assert "TICKET" not in repr(refusal).replace("TICKET_INVALID", "")
+
+
+def test_facts_in_words() -> None:
+    assert describe(Facts("cam1", Role.OTHER)) == "resource 'cam1', other"
+    dated = Facts("cam1", Role.SEGMENT, Kind.DVR, Span(1500, 7500))
+    assert describe(dated) == "resource 'cam1', segment, kind dvr, from 1.500 to 7.500"

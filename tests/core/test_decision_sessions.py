@@ -1,0 +1,331 @@
+"""What becomes of sessions: what opens, resumes, commits and ends one, and what is written of the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import product
+
+import pytest
+
+from gate.core.decision import Admit, Issue, Opened, Opening, Permit, Refused, confirm, settle
+from gate.core.reasons import Deny, Reason
+from gate.core.session import Known
+from gate.core.ticket import Ticket
+from gate.core.token import Rights, Token
+
+Judge = Callable[..., object]
+NOW = 1_800_000_000
+MANIFEST, SEGMENT = "/cam1/index.m3u8", f"/cam1/segment-{NOW - 10}-{NOW - 4}"
+OBJECT, STREAM, COPY = "/cam1/file.mp4", "/cam1/mpegts", f"/cam1/copy-{NOW - 900}-{NOW - 600}"
+OPENED = Opened("00session", NOW + 0.75, NOW + 600.5)
+COUNTED = [
+    {"max_concurrent": 1},
+    {"usage_s": 600},
+    {"session_limit": 5},
+    {"session_limit": 1, "single_use": True},
+]
+PROBE = [("Range", "bytes=0-1")]
+
+
+def why(verdict: object) -> Reason:
+    assert isinstance(verdict, Deny), verdict
+    return verdict.reason
+
+
+def permitted(verdict: object) -> Permit:
+    assert isinstance(verdict, Permit), verdict
+    return verdict
+
+
+def admitted(verdict: object) -> Admit:
+    assert isinstance(verdict, Admit), verdict
+    return verdict
+
+
+# A token opens.
+
+
+@pytest.mark.parametrize("limits", [{}, *COUNTED])
+@pytest.mark.parametrize("url", [MANIFEST, OBJECT, STREAM, COPY])
+def test_the_first_use_of_a_token_opens_a_session(
+    judge: Judge, token: Token, url: str, limits: dict[str, int]
+) -> None:
+    token = replace(token, **limits)
+    # A session that the worker knows is another opening's: the token URL opened again counts again.
+    for known in (None, Known("other", None)):
+        admit = admitted(judge(url, token=token, known=known))
+        assert admit.opening == Opening(token, admit.permit.place.client, resume_only=False)
+        assert (admit.permit.token, admit.permit.owner) == (token.id, token.owner)
+        assert not admit.permit.public
+
+
+@pytest.mark.parametrize("limits", [{}, *COUNTED])
+@pytest.mark.parametrize(
+    ("url", "method", "fields"),
+    [
+        *product([MANIFEST, OBJECT, STREAM, SEGMENT], ["HEAD", "OPTIONS"], [[], PROBE]),
+        *product([MANIFEST, OBJECT, COPY], ["GET"], [PROBE, [("Range", "bytes=0-0")]]),
+    ],
+)
+def test_what_shows_the_viewer_nothing_opens_and_counts_nothing(
+    judge: Judge, token: Token, url: str, method: str, fields: list[tuple[str, str]], limits: dict[str, int]
+) -> None:
+    permit = permitted(judge(url, method, token=replace(token, **limits), fields=fields))
+    assert (permit.session, permit.commit) == (None, None)
+    assert permit.token == token.id
+    assert permit.ends_at == token.expires_at
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        [*PROBE, ("Range", "bytes=0-")],
+        [*PROBE, ("If-Range", '"x"')],
+        [*PROBE, ("Connection", "Range")],
+        [("Range", "bytes = 0-1")],
+    ],
+)
+def test_a_probe_that_an_origin_would_answer_with_everything_opens(
+    judge: Judge, token: Token, ticket: Ticket, fields: list[tuple[str, str]]
+) -> None:
+    admitted(judge(OBJECT, token=replace(token, session_limit=1), fields=fields))
+    assert permitted(judge(OBJECT, ticket=ticket, fields=fields)).commit == ticket
+
+
+def test_a_probe_of_an_endless_stream_is_the_stream(judge: Judge, token: Token, ticket: Ticket) -> None:
+    admitted(judge(STREAM, token=replace(token, session_limit=1), fields=PROBE))
+    assert permitted(judge(STREAM, ticket=ticket, fields=PROBE)).commit == ticket
+
+
+# A token that is used bare.
+
+
+@pytest.mark.parametrize("url", [SEGMENT, "/cam1/preview.jpg", "/cam1/other"])
+def test_an_uncounted_token_may_be_used_bare(judge: Judge, token: Token, url: str) -> None:
+    permit = permitted(judge(url, token=token))
+    assert (permit.session, permit.commit, permit.prefix) == (None, None, "")
+    assert permit.ends_at == token.expires_at
+
+
+def test_a_token_without_end_permits_without_end(judge: Judge, token: Token, policy: object) -> None:
+    free = replace(policy.rules[5], application=replace(policy.rules[5].application, unlimited_ttl=True))
+    permit = permitted(
+        judge(SEGMENT, token=replace(token, expires_at=None), policy=replace(policy, rules=(free,)))
+    )
+    assert permit.ends_at is None
+
+
+@pytest.mark.parametrize("limits", COUNTED)
+@pytest.mark.parametrize("url", [SEGMENT, "/cam1/preview.jpg", "/cam1/other"])
+@pytest.mark.parametrize("fields", [[], PROBE])
+def test_a_counted_token_used_bare_resumes_or_is_refused(
+    judge: Judge, token: Token, limits: dict[str, int], url: str, fields: list[tuple[str, str]]
+) -> None:
+    token = replace(token, **limits)
+    admit = admitted(judge(url, token=token, fields=fields))
+    assert admit.opening == Opening(token, admit.permit.place.client, resume_only=True)
+    assert why(settle(admit, Refused(Reason.SESSION_REQUIRED))) is Reason.SESSION_REQUIRED
+    # What is resumed may be provisional still: its first media commits it, or it would never count.
+    permit = permitted(settle(admit, OPENED))
+    assert (permit.session, permit.ends_at, permit.prefix) == (OPENED.session, OPENED.ends_at, "")
+    assert permit.commit is not None
+    assert permit.commit.session == OPENED.session
+    assert permit.commit.session_limit == token.session_limit
+
+
+def test_a_session_that_the_worker_knows_needs_no_store(judge: Judge, token: Token) -> None:
+    token = replace(token, max_concurrent=1)
+    for ends_at in (None, NOW + 0.5):
+        permit = permitted(judge(SEGMENT, token=token, known=Known("00known", ends_at)))
+        assert (permit.session, permit.ends_at, permit.commit) == ("00known", ends_at, None)
+
+
+def test_a_session_that_is_over_is_not_resumed_from_memory(judge: Judge, token: Token) -> None:
+    token = replace(token, usage_s=600)
+    for ends_at in (float(NOW), NOW - 1.0):
+        assert admitted(judge(SEGMENT, token=token, known=Known("00known", ends_at))).opening.resume_only
+
+
+def test_a_session_that_was_revoked_is_not_resumed_from_memory(judge: Judge, token: Token) -> None:
+    token, known = replace(token, usage_s=600), Known("00known", None)
+    assert why(judge(SEGMENT, token=token, known=known, revoked=("s:00known",))) is Reason.REVOKED
+    permitted(judge(SEGMENT, token=token, known=known, revoked=("s:00other",)))
+
+
+# A session link.
+
+
+def test_a_session_link_permits_what_its_token_did(judge: Judge, ticket: Ticket) -> None:
+    permit = permitted(judge(MANIFEST, ticket=ticket))
+    assert (permit.session, permit.token, permit.owner) == (ticket.session, ticket.token, ticket.owner)
+    assert (permit.issued_at, permit.ends_at, permit.prefix) == (ticket.issued_at, ticket.ends_at, "TICKET")
+    assert permit.place.target.raw == MANIFEST
+    assert not permit.public
+
+
+@pytest.mark.parametrize(
+    ("url", "method", "fields", "commits"),
+    [
+        (MANIFEST, "GET", [], False),
+        (MANIFEST, "HEAD", [], False),
+        (SEGMENT, "GET", [], True),
+        (SEGMENT, "GET", [("Range", "bytes=0-")], True),
+        (SEGMENT, "GET", [("Range", "bytes=0-99")], True),
+        (SEGMENT, "GET", PROBE, False),
+        (SEGMENT, "HEAD", [], False),
+        (SEGMENT, "OPTIONS", [], False),
+        (OBJECT, "GET", [], True),
+        (OBJECT, "GET", PROBE, False),
+        (STREAM, "GET", [], True),
+        (COPY, "GET", [], True),
+        ("/cam1/preview.jpg", "GET", [], True),
+        ("/cam1/other", "GET", [], True),
+    ],
+)
+def test_the_first_media_under_a_link_commits(
+    judge: Judge, ticket: Ticket, url: str, method: str, fields: list[tuple[str, str]], commits: bool
+) -> None:
+    permit = permitted(judge(url, method, ticket=ticket, fields=fields))
+    assert permit.commit == (ticket if commits else None)
+    again = permitted(
+        judge(url, method, ticket=ticket, fields=fields, known=Known(ticket.session, ticket.ends_at))
+    )
+    assert again == replace(permit, commit=None)
+
+
+def test_what_the_worker_knows_of_the_end_goes_before_the_ticket(judge: Judge, ticket: Ticket) -> None:
+    ended = replace(ticket, ends_at=NOW - 1.0)
+    renewed = permitted(judge(SEGMENT, ticket=ended, known=Known(ticket.session, NOW + 60.0)))
+    assert renewed.ends_at == NOW + 60.0
+    assert why(judge(SEGMENT, ticket=ticket, known=Known(ticket.session, float(NOW)))) is Reason.SESSION_EXPIRED
+    assert permitted(judge(SEGMENT, ticket=ended, known=Known(ticket.session, None))).ends_at is None
+
+
+# Revocation.
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("url", [MANIFEST, SEGMENT])
+def test_revocation_reaches_tokens_and_links(
+    judge: Judge, token: Token, ticket: Ticket, url: str, method: str
+) -> None:
+    for entry in (f"t:{token.id}", f"u:{token.owner}", f"a:demo:{NOW}", f"a:demo:{NOW - 59}"):
+        assert why(judge(url, method, token=token, revoked=(entry,))) is Reason.REVOKED, entry
+        known = Known(ticket.session, None)
+        assert why(judge(url, method, ticket=ticket, known=known, revoked=(entry,))) is Reason.REVOKED, entry
+    assert why(judge(url, method, ticket=ticket, revoked=(f"s:{ticket.session}",))) is Reason.REVOKED
+    for entry in ("t:else", "u:else", "s:else", f"a:demo:{NOW - 60}", f"a:other:{NOW}"):
+        assert not isinstance(judge(url, method, token=token, revoked=(entry,)), Deny), entry
+        assert not isinstance(judge(url, method, ticket=ticket, revoked=(entry,)), Deny), entry
+
+
+def test_who_does_not_say_when_it_was_issued_falls_to_any_not_before_time(
+    judge: Judge, token: Token, ticket: Ticket
+) -> None:
+    entry = ("a:demo:1",)
+    assert why(judge(MANIFEST, token=replace(token, issued_at=None), revoked=entry)) is Reason.REVOKED
+    assert why(judge(MANIFEST, ticket=replace(ticket, issued_at=None), revoked=entry)) is Reason.REVOKED
+    assert not isinstance(judge(MANIFEST, token=token, revoked=entry), Deny)
+
+
+# The store's answers.
+
+
+def test_an_opening_is_answered_with_the_link_of_its_session(judge: Judge, token: Token) -> None:
+    token = replace(token, session_limit=3, max_concurrent=2, usage_s=600)
+    admit = admitted(judge(f"{MANIFEST}?a=1&token=T&b=%2F", token=token))
+    issue = settle(admit, OPENED)
+    assert isinstance(issue, Issue)
+    assert issue.place.target.raw == f"{MANIFEST}?a=1&b=%2F"
+    assert issue.ticket == Ticket(
+        session=OPENED.session,
+        application="demo",
+        token=token.id,
+        owner=token.owner,
+        subject="viewer",
+        opened_at=NOW,
+        ends_at=NOW + 600.5,
+        token_expires_at=token.expires_at,
+        issued_at=token.issued_at,
+        session_limit=3,
+        max_concurrent=2,
+        warrant=token.warrant,
+    )
+
+
+def test_a_link_and_a_resumed_session_say_the_same(judge: Judge, token: Token) -> None:
+    token = replace(token, session_limit=3)
+    issue = settle(admitted(judge(MANIFEST, token=token)), OPENED)
+    permit = settle(admitted(judge(SEGMENT, token=token)), OPENED)
+    assert isinstance(issue, Issue)
+    assert permitted(permit).commit == issue.ticket
+
+
+@pytest.mark.parametrize(
+    "reason", [Reason.SESSION_LIMIT, Reason.SESSION_EXPIRED, Reason.SESSION_REQUIRED, Reason.STORE_UNAVAILABLE]
+)
+def test_the_stores_no_is_a_refusal(judge: Judge, token: Token, ticket: Ticket, reason: Reason) -> None:
+    assert settle(admitted(judge(MANIFEST, token=token)), Refused(reason)) == Deny(reason)
+    assert confirm(permitted(judge(SEGMENT, ticket=ticket)), Refused(reason)) == Deny(reason)
+
+
+def test_too_many_playbacks_are_told_with_those_in_the_way(judge: Judge, ticket: Ticket) -> None:
+    conflicts = ({"id": "1", "resource": "cam2"}, {"id": "2", "resource": "cam3"})
+    refusal = confirm(permitted(judge(SEGMENT, ticket=ticket)), Refused(Reason.TOO_MANY_PLAYBACKS, conflicts))
+    assert refusal == Deny(Reason.TOO_MANY_PLAYBACKS, facts=(("conflicts", list(conflicts)),))
+
+
+def test_a_confirmed_permit_has_nothing_left_to_commit(judge: Judge, ticket: Ticket) -> None:
+    permit = permitted(judge(SEGMENT, ticket=ticket))
+    assert permit.commit is not None
+    assert confirm(permit, OPENED) == replace(permit, commit=None)
+
+
+# The way, in words.
+
+
+def test_the_trace_tells_the_way_of_a_token(judge: Judge, token: Token) -> None:
+    trace: list[str] = []
+    admit = admitted(judge(MANIFEST, token=replace(token, usage_s=9), trace=trace))
+    settle(admit, OPENED, trace)
+    assert trace == [
+        "streams[5] matches: /{resource}/** (access private)",
+        "layout grammar reads: resource 'cam1', manifest, kind live",
+        "read is granted on 'cam1'",
+        "the time asked for is allowed",
+        "this use of the token opens a session",
+        "session 00session is open",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("url", "carried", "last"),
+    [
+        ("/public/x", {}, "public: no token is needed"),
+        ("/office/x", {}, "protected: the address is listed"),
+        (SEGMENT, {"token": {}}, "this use of the token needs no session"),
+        (
+            SEGMENT,
+            {"token": {"usage_s": 9}},
+            "the token is counted: the client's live session is resumed, if there is one",
+        ),
+        (SEGMENT, {"ticket": {}}, "the time asked for is allowed"),
+        ("/cam2/x", {"token": {}}, "layout grammar reads: resource 'cam2', other"),
+    ],
+)
+def test_the_last_step_of_each_way(
+    judge: Judge, token: Token, ticket: Ticket, url: str, carried: dict[str, dict[str, int]], last: str
+) -> None:
+    values = {"token": token, "ticket": ticket}
+    trace: list[str] = []
+    judge(url, trace=trace, **{name: replace(values[name], **changes) for name, changes in carried.items()})
+    assert trace[-1] == last
+    assert ("the path begins with a session link" in trace) == ("ticket" in carried)
+
+
+def test_a_refused_time_leaves_the_grant_in_the_trace(judge: Judge, token: Token) -> None:
+    trace: list[str] = []
+    archive = replace(token, warrant=replace(token.warrant, rights=Rights(dvr=True)))
+    assert why(judge(MANIFEST, token=archive, trace=trace)) is Reason.LIVE_NOT_GRANTED
+    assert trace[-1] == "read is granted on 'cam1'"

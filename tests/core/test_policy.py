@@ -1,0 +1,173 @@
+"""Patterns match whole segments, and the index of rules changes nothing but the time it takes."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gate.core.media import Facts, Role
+from gate.core.policy import Access, Origin, Pattern, Policy, StreamRule
+from gate.core.target import Target, parse_target
+
+FAST = settings(max_examples=200, deadline=None)
+ORIGIN = Origin("archive", "http://127.0.0.1:9000")
+
+
+class Whole:
+    """A layout that reads nothing but a name."""
+
+    name = "whole"
+
+    def read(self, target: Target, parts: dict[str, str]) -> Facts:
+        return Facts(parts.get("resource", ""), Role.OTHER)
+
+
+def rule(number: int, pattern: str) -> StreamRule:
+    return StreamRule(f"streams[{number}]", Pattern(pattern), Access.PRIVATE, ORIGIN, Whole())
+
+
+def segments(path: str) -> tuple[str, ...]:
+    target = parse_target(path)
+    assert isinstance(target, Target)
+    return target.segments
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "parts"),
+    [
+        ("/**", "/", {}),
+        ("/**", "/a/b/", {}),
+        ("/public/**", "/public/a", {}),
+        ("/public/**", "/public/", {}),
+        ("/public/**", "/public", None),
+        ("/public/**", "/publicity/a", None),
+        ("/ch1/**", "/ch10/a", None),
+        ("/ch1/**", "/ch/1/a", None),
+        ("/ch1", "/ch1", {}),
+        ("/ch1", "/ch1/", None),
+        ("/ch1", "/CH1", None),
+        ("/{resource}/**", "/cam1/index.m3u8", {"resource": "cam1"}),
+        ("/{resource}/**", "/cam1/a/b/", {"resource": "cam1"}),
+        ("/{resource}/**", "/cam1", None),
+        ("/{resource}/**", "/", None),
+        ("/{resource}", "/", None),
+        ("/{resource}", "/cam1/", None),
+        ("/*/{resource}/live", "/x/cam1/live", {"resource": "cam1"}),
+        ("/*/{resource}/live", "/x/cam1/dvr", None),
+        ("/a/*", "/a/", None),
+        ("/a/*", "/a/b", {}),
+        ("/{site}/{resource}", "/s/r", {"site": "s", "resource": "r"}),
+        ("/my cam/**", "/my%20cam/x", {}),
+        ("/café", "/caf%c3%a9", {}),
+        ("/a;v=1", "/a;v=1", {}),
+    ],
+)
+def test_what_a_pattern_matches(pattern: str, path: str, parts: dict[str, str] | None) -> None:
+    assert Pattern(pattern).match(segments(path)) == parts
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "a",
+        "**",
+        "/",
+        "/a/",
+        "//a",
+        "/a//b",
+        "/**/a",
+        "/a**",
+        "/a*",
+        "/{}",
+        "/{A}",
+        "/{1a}",
+        "/{a",
+        "/a}",
+        "/x{a}",
+        "/{a}/{a}",
+        # What no decoded segment can ever be: the rule would be dead, and what it closes left open.
+        "/secret%20room/**",
+        "/a?token=*",
+        "/a#b",
+        "/a\\b",
+        "/a/../b",
+        "/./**",
+    ],
+)
+def test_what_is_not_a_pattern(text: str) -> None:
+    with pytest.raises(ValueError, match="pattern"):
+        Pattern(text)
+
+
+def test_a_pattern_tells_its_names_and_its_first_segment() -> None:
+    pattern = Pattern("/a/{site}/*/{resource}/**")
+    assert pattern.names == ("site", "resource")
+    assert pattern.first == "a"
+    assert Pattern("/{a}").first is None
+    assert Pattern("/*/b").first is None
+    assert Pattern("/**").first is None
+
+
+PIECES = st.sampled_from(["a", "b", "ch1", "ch10", "*", "{x}"])
+patterns = (
+    st.builds(
+        lambda pieces, rest: "/" + "/".join([*pieces, *rest]),
+        st.lists(PIECES, max_size=3),
+        st.sampled_from([[], ["**"]]),
+    )
+    .filter(lambda text: text != "/")
+    .filter(lambda text: text.count("{x}") < 2)
+)
+paths = st.builds(
+    lambda names, slash: ("/" + "/".join(names) + "/" * slash) if names else "/",
+    st.lists(st.sampled_from(["a", "b", "c", "ch1", "ch10"]), max_size=4),
+    st.booleans(),
+)
+
+
+def matches(pattern: str, path: str) -> bool:
+    """The same in other words: segment by segment, from the left."""
+    wanted, had = pattern[1:].split("/"), path[1:].split("/")
+    while wanted and wanted[0] != "**":
+        if not had or (wanted[0] not in ("*", "{x}") and wanted[0] != had[0]) or not had[0]:
+            return False
+        wanted, had = wanted[1:], had[1:]
+    return bool(had) if wanted else not had
+
+
+@FAST
+@given(patterns, paths)
+def test_matching_agrees_with_its_description(pattern: str, path: str) -> None:
+    found = Pattern(pattern).match(segments(path))
+    assert (found is not None) == matches(pattern, path)
+    if found and "{x}" in pattern:
+        assert found == {"x": segments(path)[pattern[1:].split("/").index("{x}")]}
+
+
+@FAST
+@given(st.lists(patterns, max_size=8), paths)
+def test_the_index_is_a_linear_scan(texts: list[str], path: str) -> None:
+    rules = tuple(rule(number, text) for number, text in enumerate(texts))
+    target = parse_target(path)
+    assert isinstance(target, Target)
+    scanned = next(
+        ((each, parts) for each in rules if (parts := each.pattern.match(target.segments)) is not None), None
+    )
+    assert Policy(rules, {}).match(target) == scanned
+
+
+def test_the_first_rule_of_the_file_wins() -> None:
+    policy = Policy((rule(0, "/{resource}/**"), rule(1, "/public/**")), {})
+    target = parse_target("/public/a")
+    assert isinstance(target, Target)
+    matched = policy.match(target)
+    assert matched is not None
+    assert matched[0].name == "streams[0]"
+
+
+def test_a_policy_without_rules_serves_nothing() -> None:
+    target = parse_target("/a")
+    assert isinstance(target, Target)
+    assert Policy((), {}).match(target) is None

@@ -1,0 +1,60 @@
+"""The table of refusals. Statuses are an interface: players retry 503 and give up for good on a 4xx."""
+
+from __future__ import annotations
+
+import pytest
+
+from gate.core.reasons import RULES, Deny, Reason
+
+STATUSES = {
+    400: "malformed_target malformed_request body_not_allowed ambiguous_credentials",
+    401: (
+        "token_missing token_malformed token_signature token_algorithm unknown_key claim_invalid "
+        "expiry_required lifetime_too_long token_expired token_not_yet_valid revoked ticket_invalid "
+        "session_expired"
+    ),
+    403: (
+        "not_served access_none address_not_allowed action_not_granted resource_not_granted "
+        "live_not_granted dvr_not_granted copy_not_granted outside_window partly_outside_window "
+        "time_unknown binding_mismatch session_required session_limit"
+    ),
+    405: "method_not_allowed",
+    409: "too_many_playbacks",
+    502: "origin_unreachable origin_invalid",
+    503: "store_unavailable overloaded draining internal",
+    504: "origin_timeout",
+}
+
+
+@pytest.mark.parametrize(("status", "names"), STATUSES.items())
+def test_the_status_of_each_reason(status: int, names: str) -> None:
+    for name in names.split():
+        assert Reason(name).rule.status == status, name
+
+
+def test_every_reason_has_a_rule_and_is_in_the_table_above() -> None:
+    assert set(RULES) == set(Reason)
+    assert {reason.value for reason in Reason} == set(" ".join(STATUSES.values()).split())
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_a_rule_says_what_a_client_needs(reason: Reason) -> None:
+    rule = reason.rule
+    assert rule is RULES[reason]
+    assert reason.value == reason.name.lower()
+    assert rule.title.endswith(".")
+    # What passes by itself says when to come back; nothing else may promise it.
+    assert (rule.retry_after_s is not None) == (rule.status == 503)
+    assert rule.retry_after_s is None or rule.retry_after_s > 0
+    # RFC 6750, section 3.1: a request without any token is told the scheme and no error.
+    assert (rule.challenge == "invalid_token") == (rule.status == 401 and reason is not Reason.TOKEN_MISSING)
+
+
+def test_titles_tell_reasons_apart() -> None:
+    assert len({rule.title for rule in RULES.values()}) == len(RULES)
+
+
+def test_a_refusal_is_a_value() -> None:
+    assert Deny(Reason.REVOKED) == Deny(Reason.REVOKED, "", ())
+    assert hash(Deny(Reason.REVOKED)) == hash(Deny(Reason.REVOKED))
+    assert Deny(Reason.REVOKED) != Deny(Reason.REVOKED, "why")
