@@ -119,7 +119,7 @@ class Sessions(Model):
     """Sessions and their links."""
 
     carrier: Literal["path"] = Field(default="path", description="How a session link carries its ticket.")
-    prefix: Annotated[str, Field(pattern=r"^/[A-Za-z0-9_.-]+/$")] = Field(
+    prefix: Annotated[str, Field(pattern=r"^/[A-Za-z0-9_-][A-Za-z0-9_.-]*/$")] = Field(
         default="/_s/", description="What session links begin with. This path is the gate's own."
     )
     idle: Duration = Field(default=60.0, description="A playback without traffic for this long has lapsed.")

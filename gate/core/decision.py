@@ -61,7 +61,8 @@ class Permit:
 
     `prefix` is the sealed ticket that URIs of the answer must be brought under to stay in the session (behind
     the policy's own prefix of session links); empty without a session link. `commit` names the ticket that
-    the first byte of media commits.
+    the first byte of media commits. `probe` tells that only a byte or two were asked for, which commit
+    nothing; an origin that answers with more has to be stopped.
     """
 
     place: Place
@@ -72,6 +73,7 @@ class Permit:
     ends_at: float | None = None
     prefix: str = ""
     commit: Ticket | None = None
+    probe: bool = False
 
     @property
     def public(self) -> bool:
@@ -258,7 +260,7 @@ def _decide_ticket(
         return Deny(Reason.STORE_UNAVAILABLE, "the session's grants have not been read from the store")
     if (refusal := _check(ask, place, warrant, now, trace)) is not None:
         return refusal
-    media = place.facts.role is not Role.MANIFEST and not peeks(ask.method, ask.headers, place.facts)
+    media = ask.method == "GET" and place.facts.role is not Role.MANIFEST
     return Permit(
         place,
         session=ticket.session,
@@ -268,6 +270,7 @@ def _decide_ticket(
         ends_at=ends,
         prefix=place.ticket or "",
         commit=ticket if media and known is None else None,
+        probe=media and peeks(ask.method, ask.headers, place.facts),
     )
 
 
@@ -301,7 +304,7 @@ def _decide_token(
         return Admit(Opening(token, place.client, resume_only=False), permit)
     if not token.counted or ask.method != "GET" or place.facts.role in OPENING:
         _note(trace, "this use of the token needs no session")
-        return permit
+        return replace(permit, probe=token.counted and ask.method == "GET")
     if known is not None and (known.ends_at is None or known.ends_at > now):
         if revoked.cover(token.application, token.id, token.owner, known.session, token.issued_at):
             return Deny(Reason.REVOKED)

@@ -78,6 +78,16 @@ FLUSSONIC: Final[Sequence[Form]] = (
 )
 
 
+# Query parameters by which origins and portals shift a live URL into the archive. A form of the table says
+# its time in its path: beside one of these it may mean another time, and is unknown.
+_SHIFTS: Final = frozenset(
+    {
+        *("utc", "lutc", "timestamp", "time", "duration", "start", "end", "starttime", "endtime", "from", "to"),
+        *("vbegin", "vend", "dvr_window_length", "time_shift", "delay", "aws.manifestsettings"),
+    }
+)
+
+
 class TableLayout:
     """A layout whose URLs are ``/{stream}/{tail}`` with the tails of a table."""
 
@@ -94,8 +104,11 @@ class TableLayout:
             tail = "/".join(segments[at:])
             for form in self._forms:
                 if found := form.tail.fullmatch(tail):
+                    resource = "/".join(segments[:at])
+                    if target.query and any(name.lower() in _SHIFTS for name, _ in target.pairs()):
+                        return Facts(resource, form.role)
                     span = form.span(found.groupdict()) if form.span else None
-                    return Facts("/".join(segments[:at]), form.role, form.kind, span)
+                    return Facts(resource, form.role, form.kind, span)
         return Facts("/".join(segments[:-1]) or segments[0], Role.OTHER)
 
 

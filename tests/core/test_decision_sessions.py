@@ -98,6 +98,15 @@ def test_a_probe_of_an_endless_stream_is_the_stream(judge: Judge, token: Token, 
     assert permitted(judge(STREAM, ticket=ticket, fields=PROBE)).commit == ticket
 
 
+def test_a_probe_is_told_from_what_it_must_not_become(judge: Judge, token: Token, ticket: Ticket) -> None:
+    """An origin without ranges answers a probe with the whole file: that is media, and must be counted."""
+    under_link = permitted(judge(OBJECT, ticket=ticket, fields=PROBE))
+    assert (under_link.probe, under_link.commit) == (True, ticket)
+    assert permitted(judge(OBJECT, token=replace(token, session_limit=1), fields=PROBE)).probe
+    assert not permitted(judge(OBJECT, token=token, fields=PROBE)).probe
+    assert not permitted(judge(OBJECT, ticket=ticket)).probe
+
+
 # A token that is used bare.
 
 
@@ -187,7 +196,7 @@ def test_the_first_media_under_a_link_commits(
     judge: Judge, ticket: Ticket, url: str, method: str, fields: list[tuple[str, str]], commits: bool
 ) -> None:
     permit = permitted(judge(url, method, ticket=ticket, fields=fields))
-    assert permit.commit == (ticket if commits else None)
+    assert (permit.commit if not permit.probe else None) == (ticket if commits else None)
     again = permitted(
         judge(url, method, ticket=ticket, fields=fields, known=Known(ticket.session, ticket.ends_at))
     )

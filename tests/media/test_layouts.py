@@ -366,3 +366,21 @@ def test_objects_are_on_no_timeline(raw: str, role: Role) -> None:
 def test_an_object_is_named_by_its_decoded_path() -> None:
     assert read("/%D0%BA/1", "object").resource == "\u043a/1"
     assert read("/", "object").resource == ""
+
+
+# --- A query may shift what the path says ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "query", ["utc=1700000000&lutc=1700000100", "START=1", "a=b&aws.manifestsettings=start:1"]
+)
+@pytest.mark.parametrize("tail", ["index.m3u8", "mpegts", "2026/02/28/23/59/58-02000.ts"])
+def test_a_time_in_the_query_makes_the_time_unknown(tail: str, query: str) -> None:
+    facts = read(f"/cam1/{tail}?{query}")
+    assert (facts.resource, facts.kind, facts.span) == ("cam1", None, None)
+    assert facts.role is read(f"/cam1/{tail}").role
+
+
+@pytest.mark.parametrize("query", ["", "token=x", "_HLS_msn=3&_HLS_part=1", "session=start", "x=utc"])
+def test_another_query_changes_nothing(query: str) -> None:
+    assert read(f"/cam1/index.m3u8?{query}") == read("/cam1/index.m3u8")
