@@ -358,11 +358,14 @@ class _Explanation:
         for error in errors:
             finding = self._locate(error)
             unions.setdefault(finding.union, {}).setdefault(finding.label, []).append(finding)
+        wrong = {finding.route for members in unions.values() for found in members.values() for finding in found}
         for members in unions.values():
             certain = members.pop(None, [])
             for finding in (*certain, *_likeliest(list(members.values()))):
                 route, kind = finding.route, finding.details["type"]
                 inside = any(route[:end] in faulty for end in range(len(route) + 1))
+                if kind == "too_short" and any(other[: len(route)] == route != other for other in wrong):
+                    continue  # pydantic counts a tuple's good entries only: the bad ones are told of themselves
                 if not inside and not (kind in ("value_error", "assertion_error") and route in above):
                     yield self._explain(finding)
 

@@ -6,7 +6,8 @@ The JSON Schema that editors use is generated from here, and so is the commented
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Final, Literal
+from ipaddress import ip_address
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -205,9 +206,6 @@ class PolicyFile(Model):
         return value
 
 
-_LOOPBACK: Final = ("127.", "[::1]", "localhost", "::1")
-
-
 def complaints(policy: PolicyFile) -> Iterator[Complaint]:
     """What is wrong between values that are each right by themselves: where, and a sentence."""
     for name, application in policy.applications.items():
@@ -229,7 +227,7 @@ def complaints(policy: PolicyFile) -> Iterator[Complaint]:
         if len(secret.get_secret_value().encode()) < 32:
             yield ("sessions", "ticket_keys", at), "a secret for tickets needs at least 32 bytes"
     listen = policy.admin.listen
-    if isinstance(listen, TcpAddress) and policy.admin.token is None and not listen.host.startswith(_LOOPBACK):
+    if isinstance(listen, TcpAddress) and policy.admin.token is None and not _is_loopback(listen.host):
         yield ("admin", "listen"), "beyond the loopback interface the admin listener needs a token"
 
 
@@ -248,3 +246,11 @@ def _stream_complaints(policy: PolicyFile, at: int, stream: Stream) -> Iterator[
         yield ("streams", at), "networks go with access protected, and it needs them"
     if stream.match.startswith(policy.sessions.prefix):
         yield ("streams", at, "match"), f"{policy.sessions.prefix} is the gate's own path"
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether only this machine reaches `host`. A name that begins like one of its own need not lead here."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower().removesuffix(".") == "localhost"

@@ -33,7 +33,9 @@ _SIZE_UNITS: Final = {
 _DURATION_PATTERN: Final = r"([0-9]{1,15}(?:\.[0-9]{1,9})?)(ms|s|m|h|d)"
 _SIZE_PATTERN: Final = r"([0-9]{1,15})(B|kB|KB|MB|GB|TB|KiB|MiB|GiB|TiB)"
 _LISTEN_PATTERN: Final = r"(?:(\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._-]+)?\]|[^\[\]:/]*):([0-9]{1,5})|unix:(/.+))"
-_URL_PATTERN: Final = r"([Hh][Tt][Tt][Pp][Ss]?)://(\[[0-9A-Fa-f:.]+\]|[^\[\]:/?#@]+)(?::([0-9]{1,5}))?(/[^?#]*)?"
+_URL_PATTERN: Final = (
+    r"([Hh][Tt][Tt][Pp][Ss]?)://(\[[0-9A-Fa-f:.]+\]|[^\[\]:/?#@]+)(?::([0-9]{1,5}))?(/[^?#]*)?"
+)
 
 # The path of a base URL: RFC 3986 pchar. A percent sign must begin an escape.
 _URL_PATH: Final = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*)*")
@@ -47,9 +49,7 @@ _MAX_UNIX_PATH_BYTES: Final = 103
 
 _DURATION_EXPECTED: Final = "expected a duration such as 90s, 15m or 2h, or a number of seconds"
 _SIZE_EXPECTED: Final = "expected a size such as 512B, 64KiB or 10MB, or a number of bytes"
-_LISTEN_EXPECTED: Final = (
-    "expected an address such as 127.0.0.1:8080, [::1]:8080, :8080 or unix:/run/gate.sock"
-)
+_LISTEN_EXPECTED: Final = "expected an address such as 127.0.0.1:8080, [::1]:8080, :8080 or unix:/run/gate.sock"
 _NETWORK_EXPECTED: Final = "expected a network such as 10.0.0.0/8 or fd00::/8, or a single IP address"
 _URL_EXPECTED: Final = "expected a URL such as http://127.0.0.1:9000 or https://origin.example/base"
 _SECRET_EXPECTED: Final = "expected a secret as a string that is not empty"
@@ -172,9 +172,7 @@ def read_http_url(value: object) -> str:
     path = (path or "").removesuffix("/")
     host = _read_host(host).lower()
     if not _URL_PATH.fullmatch(path) or any(segment in ("", ".", "..") for segment in path.split("/")[1:]):
-        raise ValueError(
-            "the path of a URL holds plain segments only: no //, . or .., the rest escaped"
-        )
+        raise ValueError("the path of a URL holds plain segments only: no //, . or .., the rest escaped")
     place = f"[{host}]" if ":" in host else host
     return f"{scheme.lower()}://{place}{'' if port is None else f':{_read_port(port, lowest=1)}'}{path}"
 

@@ -27,16 +27,18 @@ from gate.core.token import Token, Warrant
 from gate.errors import OriginError, StoreError
 from gate.formats import read_token
 from gate.proxy.carrier import session_link
-from gate.proxy.known import Playbacks, Recent, Responses
+from gate.proxy.known import Playbacks, Recent, Responses, is_revoked
 from gate.proxy.origin import Reply, Upstream
 from gate.proxy.relay import relay, respond
-from gate.store.control import Control
+from gate.store.control import HEARTBEAT_S, Control
 from gate.store.sessions import Sessions
 from gate.wire.answers import Fields, cors_fields, preflight, problem, redirect
 from gate.wire.headers import for_origin
 from gate.wire.metrics import Metrics
 
 _log: Final = logging.getLogger("gate.proxy")
+# How long the store's feed may be silent in peace: between two heartbeats, of which one may be late.
+_PEACE_S: Final = 2 * HEARTBEAT_S
 T = TypeVar("T")
 
 
@@ -67,6 +69,7 @@ class Gatekeeper:
         self._cut = cut
         self._tokens: Recent[Token] = Recent(policy.limits.tokens_cached)
         self._opened: Recent[Ticket] = Recent(policy.limits.tokens_cached)
+        self._warrants: Recent[Warrant] = Recent(policy.limits.tokens_cached)
         self._calls: set[asyncio.Task[Any]] = set()
         self.draining = False
 
@@ -106,7 +109,8 @@ class Gatekeeper:
             link = session_link(policy.sessions.prefix, self._seal(verdict.ticket), verdict.place.target)
             return respond(redirect(link, request_id, cors))
         self._metrics.decisions.labels("deny", verdict.reason.value).inc()
-        _log.info("%s: %s refused: %s %s", request_id, request.method, verdict.reason.value, verdict.detail)
+        why = ": ".join(filter(None, (verdict.reason.value, verdict.detail)))
+        _log.info("%s: %s refused: %s", request_id, request.method, why)
         return respond(problem(verdict, request_id, cors))
 
     async def drain(self) -> None:
@@ -117,13 +121,14 @@ class Gatekeeper:
     async def _judge(self, request: web.BaseRequest, policy: Policy) -> Permit | Issue | Deny:
         if self.draining:
             return Deny(Reason.DRAINING)
-        if request.body_exists:
-            return Deny(Reason.BODY_NOT_ALLOWED)
         ask = Ask(request.method, request.raw_path, request.headers, request.remote or "")
         place = locate(ask, policy)
         if isinstance(place, Deny):
             return place
-        if place.rule.access is Access.PRIVATE and self._control.silent_s > policy.sessions.outage_grace_s:
+        if request.body_exists:
+            return Deny(Reason.BODY_NOT_ALLOWED)
+        silent_s = self._control.silent_s - _PEACE_S
+        if place.rule.access is Access.PRIVATE and silent_s > policy.sessions.outage_grace_s:
             # What was revoked meanwhile is not known here: after the grace nobody is let on.
             return Deny(Reason.STORE_UNAVAILABLE)
         ticket = self._open_ticket(place)
@@ -162,7 +167,8 @@ class Gatekeeper:
             request.raw_headers,
             sources,
             address=request.remote or "",
-            host=request.host,
+            # Not `request.host`: without a Host field that would be this machine's name, looked up in DNS.
+            host=request.headers.get("Host", ""),
             scheme=request.scheme,
             request_id=request_id,
             manifest=bool(prefix) and place.facts.role is Role.MANIFEST,
@@ -176,6 +182,9 @@ class Gatekeeper:
         self._metrics.origin_seconds.labels(origin.name).observe(time.monotonic() - asked_at)
         async with reply:
             confirmed = await self._commit(request, permit, reply)
+            if is_revoked(permit, self._control.revoked):
+                # While origin and store were asked; from here on the response is watched.
+                confirmed = Deny(Reason.REVOKED)
             if isinstance(confirmed, Deny):
                 self._metrics.decisions.labels("deny", confirmed.reason.value).inc()
                 return respond(problem(confirmed, request_id, cors))
@@ -184,13 +193,17 @@ class Gatekeeper:
                 self._responses.watch(permit, lambda: self._end(transport)),
                 self._playbacks.running(permit.session, place.client),
             ):
-                return await relay(request, permit, reply, prefix, cors, policy.limits.stall_timeout_s)
+                stall_s = policy.limits.stall_timeout_s
+                return await relay(request, permit, reply, prefix, cors, stall_s, self._cut)
 
     async def _commit(self, request: web.BaseRequest, permit: Permit, reply: Reply) -> Permit | Deny:
         """The session counts before the first byte of its media leaves; without media nothing counts."""
         ticket = permit.commit
-        if ticket is None or reply.status not in (200, 206):
+        # To a probe, 206 is a byte or two; 200 is the whole file, of an origin that knows no ranges.
+        if reply.status not in ((200,) if permit.probe else (200, 206)):
             return permit
+        if ticket is None:
+            return Deny(Reason.SESSION_REQUIRED) if permit.probe and permit.session is None else permit
         client = permit.place.client
         facts = _facts(request, permit.place, ticket.subject)
         outcome = await self._ask_store("commit", self._sessions.commit(ticket, client, facts))
@@ -223,7 +236,12 @@ class Gatekeeper:
         return ticket
 
     async def _long_warrant(self, ticket: Ticket) -> Warrant | None:
-        return await self._ask_store("warrant", self._sessions.warrant(ticket))
+        warrant = self._warrants.get(ticket.application, ticket.token)
+        if warrant is None:
+            warrant = await self._ask_store("warrant", self._sessions.warrant(ticket))
+            if warrant is not None:
+                self._warrants.put(ticket.application, ticket.token, warrant)
+        return warrant
 
     def _seal(self, ticket: Ticket) -> str:
         if ticket.warrant is not None and len(dump_warrant(ticket.warrant)) > INLINE_WARRANT:

@@ -197,14 +197,16 @@ class Responses:
     def cut_revoked(self, revoked: Revocations) -> None:
         """Ends what new revocations cover."""
         for running in list(self._running):
-            permit = running.permit
-            application = permit.place.application
-            if (
-                application is not None
-                and permit.token is not None
-                and permit.owner is not None
-                and revoked.cover(
-                    application.name, permit.token, permit.owner, permit.session, permit.issued_at
-                )
-            ):
+            if is_revoked(running.permit, revoked):
                 running.cut()
+
+
+def is_revoked(permit: Permit, revoked: Revocations) -> bool:
+    """Whether what permits a response has been revoked since."""
+    application = permit.place.application
+    return (
+        application is not None
+        and permit.token is not None
+        and permit.owner is not None
+        and revoked.cover(application.name, permit.token, permit.owner, permit.session, permit.issued_at)
+    )

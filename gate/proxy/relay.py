@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Final
 
 from aiohttp import web
@@ -14,6 +14,7 @@ from gate.core.media import Role
 from gate.errors import OriginError
 from gate.media.hls import LongLineError, Rebase, Scanner
 from gate.proxy.carrier import rebase_for
+from gate.proxy.coding import coding_of, decoded
 from gate.proxy.origin import Reply
 from gate.wire.answers import Answer, Fields
 from gate.wire.headers import for_client
@@ -33,7 +34,7 @@ class GateResponse(web.StreamResponse):
         if untyped:
             self.headers.popall("Content-Type", None)
         if anonymous:
-            self.headers["Server"] = "gate"
+            self.headers.popall("Server", None)
 
 
 def respond(answer: Answer) -> web.Response:
@@ -42,13 +43,21 @@ def respond(answer: Answer) -> web.Response:
 
 
 async def relay(
-    request: web.BaseRequest, permit: Permit, reply: Reply, link: str, cors: Fields, stall_s: float
+    request: web.BaseRequest,
+    permit: Permit,
+    reply: Reply,
+    link: str,
+    cors: Fields,
+    stall_s: float,
+    cut: Callable[[asyncio.Transport], None],
 ) -> web.StreamResponse:
     """Sends the reply to the client, with its URIs brought under the session link (`link`, empty for none).
 
     Raises OriginError before the first byte only.
 
-    After it, an origin that breaks off breaks the connection: a player must not take half for whole.
+    After it, an origin that breaks off breaks the connection, and so does a client that takes nothing for
+    `stall_s`. It is reset, by `cut`: where only the end of the connection ends a body, any other end of it
+    would make half of it the whole.
     """
     fields = [*for_client(reply.fields, public=permit.public), *cors]
     body = reply.chunks()
@@ -58,11 +67,13 @@ async def relay(
         rebase = rebase_for(link, permit.place.rule.origin, request.headers.get("Host"))
         fields = [(name, _location(name, value, rebase)) for name, value in fields]
     if scan and rebase is not None:
-        fields = [(name, value) for name, value in fields if name.lower() not in _NOT_OF_SCANNED]
+        coding = coding_of(reply.fields)
+        changed = _NOT_OF_SCANNED | {"content-encoding"} if coding else _NOT_OF_SCANNED
+        fields = [(name, value) for name, value in fields if name.lower() not in changed]
         if request.method == "HEAD":
             body = _nothing()
         else:
-            body, length = await _scan(body, rebase)
+            body, length = await _scan(decoded(body) if coding else body, rebase)
             if length is not None:
                 fields.append(("Content-Length", str(length)))
     response = GateResponse(status=reply.status, headers=CIMultiDict(fields))
@@ -73,11 +84,11 @@ async def relay(
                 await response.write(chunk)
         await response.write_eof()
     except (OriginError, LongLineError):
-        _break_off(request)
+        _break_off(request, cut)
     except TimeoutError:
         if not patience.expired():
             raise
-        _break_off(request)
+        _break_off(request, cut)
     except ConnectionError:
         # The client has left; there is nobody to tell.
         pass
@@ -124,9 +135,9 @@ async def _nothing() -> AsyncIterator[bytes]:
 
 def _location(name: str, value: str, rebase: Rebase) -> str:
     """A Location that leads into the session, where it leads to this origin."""
-    return rebase(value.encode("latin-1")).decode("latin-1") if name.lower() == "location" else value
+    return rebase(value.encode()).decode() if name.lower() == "location" else value
 
 
-def _break_off(request: web.BaseRequest) -> None:
+def _break_off(request: web.BaseRequest, cut: Callable[[asyncio.Transport], None]) -> None:
     if request.transport is not None:
-        request.transport.abort()
+        cut(request.transport)

@@ -18,9 +18,14 @@ from gate.wire.metrics import Metrics
 
 
 class AdminHandler:
-    """Answers the operators' requests. `readiness` gives what keeps the gate from serving; nothing: ready."""
+    """Answers the operators' requests. `readiness` gives what keeps the gate from serving; nothing: ready.
 
-    def __init__(self, metrics: Metrics, token: str | None, readiness: Callable[[], list[str]]) -> None:
+    `token` gives the token that is asked for now (a reload may change it), None where none is.
+    """
+
+    def __init__(
+        self, metrics: Metrics, token: Callable[[], str | None], readiness: Callable[[], list[str]]
+    ) -> None:
         self._metrics = metrics
         self._token = token
         self._readiness = readiness
@@ -47,11 +52,12 @@ class AdminHandler:
         return _text(404, "there are /healthz, /readyz and /metrics\n")
 
     def _allows(self, request: web.BaseRequest) -> bool:
-        if self._token is None:
+        token = self._token()
+        if token is None:
             return True
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
         given_bytes = given.strip().encode("utf-8", "surrogateescape")
-        return scheme.lower() == "bearer" and hmac.compare_digest(given_bytes, self._token.encode())
+        return scheme.lower() == "bearer" and hmac.compare_digest(given_bytes, token.encode())
 
 
 def _text(status: int, text: str) -> web.Response:

@@ -65,7 +65,7 @@ class Node:
         playbacks = Playbacks(sessions, policy.sessions.idle_s)
         playbacks.start()
         stack.push_async_callback(playbacks.stop)
-        upstream = HttpUpstream()
+        upstream = HttpUpstream(connections=policy.limits.connections)
         stack.push_async_callback(upstream.close)
         keeper = Gatekeeper(
             policy,
@@ -80,7 +80,9 @@ class Node:
         )
         stack.push_async_callback(keeper.drain)
         admin = Listener(
-            AdminHandler(self.metrics, config.admin_token, lambda: self._faults(control, keeper)).handle,
+            AdminHandler(
+                self.metrics, lambda: self.config.admin_token, lambda: self._faults(control, keeper)
+            ).handle,
             _listener_limits(policy.limits),
             name="admin",
         )
@@ -95,10 +97,12 @@ class Node:
 
     async def stop(self) -> None:
         """Running responses have had the policy's time to end, and everything is closed."""
-        if self.public is not None and self.gatekeeper is not None:
-            self.gatekeeper.draining = True
-            await self.public.drain(self.config.drain_s)
-        await self._stack.aclose()
+        try:
+            if self.public is not None and self.gatekeeper is not None:
+                self.gatekeeper.draining = True
+                await self.public.drain(self.config.drain_s)
+        finally:
+            await self._stack.aclose()
 
     def reload(self, read: Callable[[], Config]) -> bool:
         """Every further request is decided by the policy that `read` gives; on an error the old one stays.

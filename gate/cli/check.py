@@ -1,0 +1,136 @@
+"""`gate check`: a policy file before it is put in force."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gate.cli.arguments import config_option, json_option, load_policy
+from gate.cli.redaction import redact
+from gate.errors import ConfigError
+
+if TYPE_CHECKING:
+    from gate.config.compile import Config
+    from gate.core.policy import Pattern
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  gate check --config gate.yaml
+  gate check --config gate.yaml --json | jq -r '.problems[] | "\\(.line): \\(.text)"'
+  gate check --config gate.yaml && systemctl reload gate
+
+Status 0: the policy can be put in force. Status 2: it cannot; each problem is a line
+FILE:LINE:COLUMN: KEY: PROBLEM on stderr.
+"""
+)
+@config_option
+@json_option
+def command(config_path: Path, as_json: bool) -> int:
+    """Say whether a policy file is right, and where it is not.
+
+    Everything that is wrong is said at once. Secrets are read (!env, !file) and never shown; neither the
+    store nor an origin is asked.
+    """
+    try:
+        config = load_policy(config_path)
+    except ConfigError as error:
+        if as_json:
+            problems = [asdict(problem) for problem in error.problems]
+            click.echo(json.dumps({"file": str(config_path), "ok": False, "problems": problems}, indent=2))
+        else:
+            for problem in error.problems:
+                click.echo(redact(str(problem)), err=True)
+        return 2
+    summary = _summarise(config)
+    if as_json:
+        click.echo(json.dumps({"file": str(config_path), "ok": True, "problems": [], **summary}, indent=2))
+    else:
+        click.echo(f"{config_path}: ok")
+        _print(summary)
+    return 0
+
+
+def find_warnings(config: Config) -> Iterator[str]:
+    """What a policy may say and its operator may not mean, in sentences."""
+    policy = config.policy
+    for name, application in policy.applications.items():
+        if application.unlimited_ttl:
+            yield f"applications.{name}.unlimited_ttl: tokens without an end can only be revoked, one by one"
+        if not any(rule.application is application for rule in policy.rules):
+            yield f"applications.{name}: no stream takes its tokens"
+    for (one, first), (other, second) in combinations(policy.applications.items(), 2):
+        if {key.material for key in first.keyring} & {key.material for key in second.keyring}:
+            yield f"applications.{one}, applications.{other}: they share a secret: tokens of one open the other"
+    for at, rule in enumerate(policy.rules):
+        above = next((other for other in policy.rules[:at] if covers(other.pattern, rule.pattern)), None)
+        if above is not None:
+            yield f"{rule.name}: {rule.pattern.text} is never reached: {above.name} takes all that it matches"
+    if config.listen == config.admin_listen and getattr(config.listen, "port", None) != 0:
+        yield "listen, admin.listen: both name the same address"
+
+
+def covers(pattern: Pattern, other: Pattern) -> bool:
+    """Whether `pattern` matches every path that `other` matches."""
+    ours, theirs = pattern.text[1:].split("/"), other.text[1:].split("/")
+    we_go_on, they_go_on = ours[-1] == "**", theirs[-1] == "**"
+    ours, theirs = ours[: len(ours) - we_go_on], theirs[: len(theirs) - they_go_on]
+    if len(theirs) < len(ours) or not all(
+        mine == its or mine[0] in "*{" for mine, its in zip(ours, theirs, strict=False)
+    ):
+        return False
+    if we_go_on:
+        return they_go_on or len(theirs) > len(ours)
+    return not they_go_on and len(theirs) == len(ours)
+
+
+def _summarise(config: Config) -> dict[str, Any]:
+    policy = config.policy
+    return {
+        "version": policy.version,
+        "listen": str(config.listen),
+        "admin": str(config.admin_listen),
+        "store": "embedded" if config.store is None else config.store.partition(":")[0],
+        "applications": {
+            name: {
+                "keys": [f"{key.kid} ({key.algorithm.value})" for key in application.keyring],
+                "formats": sorted(form.value for form in application.formats),
+            }
+            for name, application in policy.applications.items()
+        },
+        "streams": [
+            {
+                "name": rule.name,
+                "match": rule.pattern.text,
+                "access": rule.access.value,
+                "application": rule.application.name if rule.application else None,
+                "origin": rule.origin.name,
+                "layout": rule.layout.name,
+            }
+            for rule in policy.rules
+        ],
+        "warnings": list(find_warnings(config)),
+    }
+
+
+def _print(summary: dict[str, Any]) -> None:
+    click.echo(f"  policy {summary['version']}, store {summary['store']}")
+    click.echo(f"  listens on {summary['listen']}, for operators on {summary['admin']}")
+    for name, application in summary["applications"].items():
+        keys, formats = ", ".join(application["keys"]), ", ".join(application["formats"])
+        click.echo(f"  application {name}: {formats}, keys {keys}")
+    for stream in summary["streams"]:
+        who = stream["access"]
+        if who == "private":
+            who = f"private, tokens of {stream['application']}"
+        where = "" if who == "none" else f" -> {stream['origin']} ({stream['layout']})"
+        click.echo(f"  {stream['name']} {stream['match']}: {who}{where}")
+    for warning in summary["warnings"]:
+        click.echo(f"  warning: {warning}")

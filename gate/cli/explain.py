@@ -1,0 +1,114 @@
+"""`gate explain`: the decision on one request, by the functions that a running gate decides with."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Final
+
+import click
+
+from gate.cli.arguments import config_option, json_option, load_policy, moment
+from gate.cli.redaction import redact
+from gate.errors import UsageError
+
+_URL: Final = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
+_HEADER: Final = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(.*?)[ \t]*", re.DOTALL)
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  gate explain --config gate.yaml "http://127.0.0.1:8080/cam1/index.m3u8?token=eyJ..."
+  gate explain --config gate.yaml --token eyJ... /cam1/2026/05/04/13/00/00-02000.ts
+  gate token --config gate.yaml --all --live | gate explain --config gate.yaml --token - /cam1/index.m3u8
+  gate explain --config gate.yaml --token eyJ... --at 2026-05-04T13:00:00Z --ip 192.0.2.7 /cam1/index.m3u8
+
+Status 0: permitted, as far as the policy and the token can say. Status 1: refused. Status 2: not explained.
+"""
+)
+@config_option
+@click.option(
+    "--token", "token_text", metavar="T", help="The token, where URL and headers hold none; - reads it."
+)
+@click.option("--method", default="GET", metavar="M", help="The request's method.  [default: GET]")
+@click.option(
+    "--ip", "address", default="127.0.0.1", metavar="A", help="The viewer's address.  [default: 127.0.0.1]"
+)
+@click.option("--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="A header. May be repeated.")
+@click.option(
+    "--at", type=moment, metavar="T", help="When the request comes: now, -2h, a date.  [default: now]"
+)
+@json_option
+@click.argument("url")
+def command(
+    config_path: Path,
+    token_text: str | None,
+    method: str,
+    address: str,
+    headers: tuple[str, ...],
+    at: int | None,
+    as_json: bool,
+    url: str,
+) -> int:
+    """Say how a request for URL would be decided, and why.
+
+    URL is a path with its query, or a whole URL, of which only those count: byte for byte, as a client sends
+    them. Nothing is asked of store or origin, so what they have a say in is said to be open.
+    """
+    from gate.cli.explanation import explain
+    from gate.cli.plain import to_plain
+    from gate.cli.wording import print_explanation
+    from gate.core.decision import Ask
+
+    try:
+        ip_address(address)
+    except ValueError:
+        raise UsageError(f"--ip takes an address such as 192.0.2.7, not {address!r}") from None
+    config = load_policy(config_path)
+    if token_text == "-":
+        token_text = sys.stdin.read()
+    token_text = token_text.strip() if token_text else None
+    ask = Ask(method, read_target(url), Fields.read(headers), address)
+    explanation = explain(config, ask, token_text, time.time() if at is None else float(at))
+    if as_json:
+        click.echo(redact(json.dumps(to_plain(explanation), indent=2)))
+    else:
+        print_explanation(explanation)
+    return 0 if explanation.permitted else 1
+
+
+def read_target(url: str) -> str:
+    """The request target that a client makes of `url`: it never sends a fragment, and a whole URL's path is
+    at least a slash. Nothing else is changed."""
+    if (whole := _URL.match(url)) is None:
+        return url
+    target = url[whole.end() :].partition("#")[0]
+    return target if target.startswith("/") else f"/{target}"
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """Header fields by their names in lower case."""
+
+    by_name: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, lines: Sequence[str]) -> Fields:
+        """The fields that lines such as ``Name: value`` describe. Raises UsageError."""
+        fields: dict[str, list[str]] = {}
+        for line in lines:
+            found = _HEADER.fullmatch(line)
+            if found is None or set(found[2]) & set("\r\n\0"):
+                raise UsageError("--header takes a line such as 'User-Agent: VLC/3.0'")
+            fields.setdefault(found[1].lower(), []).append(found[2])
+        return cls(fields)
+
+    def getall(self, key: str, default: Sequence[str], /) -> Sequence[str]:
+        return self.by_name.get(key.lower(), default)

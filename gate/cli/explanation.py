@@ -1,0 +1,225 @@
+"""A decision taken apart: what a running gate would do with one request, step by step, as values.
+
+The steps are the gatekeeper's, in its order; only where it would ask the store is the answer left open.
+"""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64decode
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Final
+
+from gate.config.compile import Config
+from gate.core.decision import Admit, Ask, Permit, Place, Trace, decide, locate
+from gate.core.policy import Access
+from gate.core.reasons import Deny, Reason
+from gate.core.revocation import Revocations
+from gate.core.session import ends_at
+from gate.core.ticket import Ticket, TicketKeys
+from gate.core.token import Token
+from gate.errors import UsageError
+from gate.formats import read_token
+from gate.formats.strict_json import read_object
+
+_UNREADABLE: Final = (
+    "this is a session link, sealed with a key that the gates keep in their store: it can be explained only "
+    "where the policy itself names sessions.ticket_keys"
+)
+
+
+class Decision(Enum):
+    """What becomes of a request. SESSION: a redirect to a new session's link, if the store opens one.
+    RESUME: served, if the store knows a live session of this client. PREFLIGHT: answered by the gate."""
+
+    PERMIT = "permit"
+    SESSION = "session"
+    RESUME = "resume"
+    PREFLIGHT = "preflight"
+    DENY = "deny"
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A decision at the Unix time `now`, and everything that led there. No field holds a credential.
+
+    `place` is None where the request was refused for itself, `token` and `ticket` where there was none to
+    read. `status` is None where the origin gives it.
+    """
+
+    decision: Decision
+    now: float
+    steps: tuple[str, ...]
+    open_questions: tuple[str, ...] = ()
+    place: Place | None = None
+    token: Token | None = None
+    ticket: Ticket | None = None
+    refusal: Deny | None = None
+    ends_at: float | None = None
+
+    @property
+    def permitted(self) -> bool:
+        return self.decision is not Decision.DENY
+
+    @property
+    def status(self) -> int | None:
+        if self.refusal is not None:
+            return self.refusal.reason.rule.status
+        return {Decision.SESSION: 302, Decision.PREFLIGHT: 204}.get(self.decision)
+
+    @property
+    def forwards_to(self) -> str | None:
+        """The URL that the origin is asked for, once the request is served."""
+        if self.place is None or self.decision in (Decision.DENY, Decision.PREFLIGHT):
+            return None
+        return self.place.rule.origin.url + self.place.target.raw
+
+
+def explain(config: Config, ask: Ask, token_text: str | None, now: float) -> Explanation:
+    """What becomes of `ask` at `now`. `token_text` is presented where the request carries no token itself.
+
+    Raises UsageError for a session link that nobody but the store could read.
+    """
+    steps: Trace = []
+    if ask.method == "OPTIONS" and all(
+        ask.headers.getall(name, ()) for name in ("origin", "access-control-request-method")
+    ):
+        return Explanation(Decision.PREFLIGHT, now, ("a browser's preflight: the gate answers it by cors",))
+    place = locate(ask, config.policy, steps)
+    if isinstance(place, Deny):
+        return _deny(place, now, steps)
+    place = _present(place, token_text, steps)
+    if isinstance(place, Deny):
+        return _deny(place, now, steps)
+    token, ticket = None, None
+    if place.rule.access is Access.PRIVATE:
+        opened = _open_ticket(place, config, steps)
+        if isinstance(opened, Deny):
+            return _deny(opened, now, steps, place)
+        ticket = opened
+        read = _read_token(place, steps)
+        if isinstance(read, Deny):
+            return _deny(read, now, steps, place, ticket=ticket)
+        token = read
+    verdict = decide(ask, place, token, ticket, None, Revocations(), now, steps)
+    if isinstance(verdict, Deny):
+        if verdict.reason is Reason.TOKEN_MISSING:
+            steps.append(_say_sources(place))
+        return _deny(verdict, now, steps, place, token, ticket)
+    questions = tuple(_questions(verdict, place))
+    return Explanation(
+        _name(verdict), now, tuple(steps), questions, place, token, ticket, ends_at=_end(verdict, now)
+    )
+
+
+def _name(verdict: Permit | Admit) -> Decision:
+    if isinstance(verdict, Permit):
+        return Decision.PERMIT
+    return Decision.RESUME if verdict.opening.resume_only else Decision.SESSION
+
+
+def _end(verdict: Permit | Admit, now: float) -> float | None:
+    """When what is served ends; None for never, or where it depends on when a session was opened."""
+    if isinstance(verdict, Permit):
+        return verdict.ends_at
+    token = verdict.opening.token
+    if verdict.opening.resume_only and token.usage_s is not None:
+        return None
+    return ends_at(token, now)
+
+
+def _deny(
+    refusal: Deny,
+    now: float,
+    steps: Trace,
+    place: Place | None = None,
+    token: Token | None = None,
+    ticket: Ticket | None = None,
+) -> Explanation:
+    trace = (*steps, f"refused: {refusal.reason.value}")
+    return Explanation(Decision.DENY, now, trace, place=place, token=token, ticket=ticket, refusal=refusal)
+
+
+def _present(place: Place, text: str | None, steps: Trace) -> Place | Deny:
+    """The place with the token that was handed in beside the request, if any."""
+    if text is None:
+        return place
+    if place.token is not None and place.token != text:
+        steps.append("the request carries a token, and --token is another one")
+        return Deny(Reason.AMBIGUOUS_CREDENTIALS, "the request carries two different tokens")
+    return replace(place, token=text)
+
+
+def _open_ticket(place: Place, config: Config, steps: Trace) -> Ticket | Deny | None:
+    if place.ticket is None:
+        return None
+    if not config.ticket_keys:
+        raise UsageError(_UNREADABLE)
+    ticket = TicketKeys(config.ticket_keys).open(place.ticket)
+    if isinstance(ticket, Deny):
+        steps.append("no key of sessions.ticket_keys opens the session link")
+        return ticket
+    if ticket.warrant is None:
+        raise UsageError("the grants of this session are too many for its link: only the store holds them")
+    steps.append(f"the session link opens: session {ticket.session}")
+    return ticket
+
+
+def _read_token(place: Place, steps: Trace) -> Token | Deny | None:
+    application = place.application
+    if place.token is None or application is None:
+        return None
+    token = read_token(place.token, application)
+    if isinstance(token, Deny):
+        if (named := _say_header(place.token)) is not None:
+            steps.append(named)
+        keys = ", ".join(f"{key.kid} ({key.algorithm.value})" for key in application.keyring)
+        steps.append(f"the token is not one of the application {application.name}, whose keys are {keys}")
+        return token
+    steps.append(f"the token verifies: format {token.format.value}, application {application.name}")
+    return token
+
+
+def _say_header(text: str) -> str | None:
+    """What a token's header says of its key, where it can be read at all. It is no secret, and no proof."""
+    part = text.partition(".")[0]
+    try:
+        header = read_object(urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    except ValueError:
+        return None
+    if header is None:
+        return None
+    kid = header.get("kid")
+    named = "no key (kid)" if kid is None else f"the key {str(kid)[:64]!r}"
+    return f"the token's header names {named} and the algorithm {str(header.get('alg'))[:16]!r}"
+
+
+def _say_sources(place: Place) -> str:
+    sources = place.application.sources if place.application else None
+    if sources is None:
+        return "no token was looked for"
+    places = [
+        *(f"the query parameter {name}" for name in sorted(sources.query)),
+        *(f"the header {name}" for name in sorted(sources.headers)),
+        *(f"the cookie {name}" for name in sorted(sources.cookies)),
+    ]
+    return f"a token was looked for in {', '.join(places)}"
+
+
+def _questions(verdict: Permit | Admit, place: Place) -> list[str]:
+    """What only the store or the origin can say."""
+    if place.rule.access is not Access.PRIVATE:
+        return []
+    questions = ["whether the token, its subject or its session was revoked"]
+    if isinstance(verdict, Permit):
+        if verdict.commit is not None:
+            questions.append(
+                "whether the session may still play: its first media counts against the token's limits"
+            )
+    elif verdict.opening.resume_only:
+        questions.append("whether this client has a live session of the token (else session_required)")
+    else:
+        questions.append(
+            "whether a session opens: the places of session_limit are taken by the first that play"
+        )
+    return questions

@@ -1,0 +1,163 @@
+"""An explanation in words, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Final
+
+import click
+
+from gate.cli.explanation import Decision, Explanation
+from gate.cli.redaction import redact
+from gate.core.grants import Grant
+from gate.core.token import Token, Warrant
+from gate.core.windows import ALWAYS_MS, LAST_SECOND, Span
+
+_MOST_NAMES: Final = 10
+_UNITS: Final = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+_SERVED: Final = {
+    Decision.PERMIT: "PERMIT: forwarded to the origin",
+    Decision.SESSION: "SESSION: a session would be opened, and the viewer redirected to its link (302)",
+    Decision.RESUME: "RESUME: forwarded to the origin, if this client has a live session of the token",
+    Decision.PREFLIGHT: "PREFLIGHT: answered by the gate itself (204)",
+}
+
+
+def print_explanation(explanation: Explanation) -> None:
+    """The explanation is on stdout, without any credential."""
+    for line in say(explanation):
+        click.echo(redact(line))
+
+
+def say(explanation: Explanation) -> Iterator[str]:
+    """The explanation, line by line."""
+    refusal, place, now = explanation.refusal, explanation.place, explanation.now
+    if refusal is None:
+        yield _SERVED[explanation.decision]
+    else:
+        rule = refusal.reason.rule
+        yield f"DENY: {refusal.reason.value} ({rule.status}): {rule.title}"
+        if refusal.detail:
+            yield f"  {refusal.detail}"
+    yield f"  at       {say_time(now)}"
+    if place is not None:
+        yield f"  rule     {place.rule.name}: {place.rule.pattern.text} (access {place.rule.access.value})"
+        facts = place.facts
+        kind = f", {facts.kind.value}" if facts.kind else ""
+        yield f"  asks     {place.action.value} {facts.resource!r}: {facts.role.value}{kind}"
+        if facts.span is not None:
+            yield f"  of       {_say_window(facts.span)}"
+    elif refusal is not None:
+        yield "  rule     none: the request itself is refused"
+    if explanation.forwards_to is not None:
+        yield f"  origin   {explanation.forwards_to}"
+    if explanation.ends_at is not None:
+        yield f"  ends     {say_time(explanation.ends_at)}, {say_distance(explanation.ends_at - now)}"
+    if explanation.steps:
+        yield "Steps"
+        for number, step in enumerate(explanation.steps, 1):
+            yield f"  {number}. {step}"
+    if explanation.open_questions:
+        yield "Not asked here (it takes the store)"
+        for question in explanation.open_questions:
+            yield f"  - {question}"
+    if explanation.token is not None:
+        yield from _say_token(explanation.token, now)
+    ticket = explanation.ticket
+    if ticket is not None and ticket.warrant is not None:
+        yield f"Session link: session {ticket.session}, application {ticket.application}"
+        yield f"  opened   {say_time(ticket.opened_at)}, {say_distance(ticket.opened_at - now)}"
+        if ticket.subject is not None:
+            yield f"  subject  {ticket.subject!r}"
+        yield from _say_warrant(ticket.warrant)
+
+
+def say_time(seconds: float) -> str:
+    """The time in UTC, and in local time where that is another."""
+    if not 0 <= seconds <= LAST_SECOND:
+        return f"{seconds:.0f} s after 1970"
+    utc = datetime.fromtimestamp(seconds, UTC)
+    text = f"{utc:%Y-%m-%d %H:%M:%S} UTC"
+    local = utc.astimezone()
+    return text if not local.utcoffset() else f"{text} ({local:%Y-%m-%d %H:%M:%S %Z})"
+
+
+def say_distance(seconds: float) -> str:
+    """How far off: its two largest units."""
+    left = int(abs(seconds))
+    words: list[str] = []
+    for unit, size in _UNITS:
+        if left >= size and len(words) < 2:
+            words.append(f"{left // size} {unit}")
+            left %= size
+    if not words:
+        return "now"
+    return f"{' '.join(words)} ago" if seconds < 0 else f"in {' '.join(words)}"
+
+
+def _say_token(token: Token, now: float) -> Iterator[str]:
+    yield f"Token {token.id}: format {token.format.value}, application {token.application}"
+    if token.subject is not None:
+        yield f"  subject  {token.subject!r}"
+    for name, moment in (("issued", token.issued_at), ("begins", token.not_before)):
+        if moment is not None:
+            yield f"  {name:8} {say_time(moment)}, {say_distance(moment - now)}"
+    if token.expires_at is None:
+        yield "  expires  never"
+    else:
+        word = "expired" if token.expires_at <= now else "expires"
+        yield f"  {word:8} {say_time(token.expires_at)}, {say_distance(token.expires_at - now)}"
+    yield from _say_warrant(token.warrant)
+    limits = [
+        *(["opens one session, ever"] if token.single_use else []),
+        *(_say_limit("opens at most {} session{}", token.session_limit) if not token.single_use else []),
+        *_say_limit("at most {} playback{} at once", token.max_concurrent),
+        *([f"a session lives {token.usage_s} s"] if token.usage_s is not None else []),
+    ]
+    yield f"  limits   {'; '.join(limits) or 'none'}"
+
+
+def _say_limit(text: str, count: int | None) -> list[str]:
+    return [] if count is None else [text.format(count, "" if count == 1 else "s")]
+
+
+def _say_warrant(warrant: Warrant) -> Iterator[str]:
+    grants = [f"{action.value} on {_say_grant(grant)}" for action, grant in warrant.grants.by_action.items()]
+    yield f"  grants   {'; '.join(grants) or 'nothing'}"
+    rights = warrant.rights
+    held = ", ".join(name for name in ("live", "dvr", "copy") if getattr(rights, name))
+    lacking = ", ".join(name for name in ("live", "dvr", "copy") if not getattr(rights, name))
+    yield f"  timeline {held or 'nothing'}{f' (not {lacking})' if lacking else ''}"
+    if warrant.windows.unbounded:
+        yield "  window   any time"
+    for span in warrant.windows.spans if not warrant.windows.unbounded else ():
+        yield f"  window   {_say_window(span)}"
+    if not warrant.windows.spans:
+        yield "  window   no time at all"
+    bind = warrant.bind
+    if bind is not None:
+        bound = [
+            *([f"address in {bind.network}"] if bind.network else []),
+            *([f"User-Agent {bind.user_agent!r}"] if bind.user_agent is not None else []),
+            *([f"Origin {bind.origin!r}"] if bind.origin is not None else []),
+        ]
+        yield f"  bound    {', '.join(bound) or 'to nobody'}"
+
+
+def _say_grant(grant: Grant) -> str:
+    if grant.all:
+        return "everything"
+    names = sorted(grant.resources)
+    words = [repr(name) for name in names[:_MOST_NAMES]]
+    if len(names) > _MOST_NAMES:
+        words.append(f"{len(names) - _MOST_NAMES} more")
+    if grant.session_owned:
+        words.append("what the session created")
+    return ", ".join(words) or "nothing"
+
+
+def _say_window(span: Span) -> str:
+    start = "the beginning" if span.start_ms == -ALWAYS_MS else say_time(span.start_ms / 1000)
+    end = "the end of time" if span.end_ms == ALWAYS_MS else say_time(span.end_ms / 1000)
+    return f"from {start} to {end}"

@@ -1,0 +1,82 @@
+"""A policy file, and the command line in this process."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from gate.cli import group
+from gate.core.keys import Algorithm, Key
+from gate.formats import jwt
+
+SECRET = "a secret of more than thirty-two bytes, for tests"
+KEY = Key("k1", Algorithm.HS256, SECRET.encode())
+
+Run = Callable[..., Result]
+WritePolicy = Callable[..., Path]
+
+
+@pytest.fixture
+def write_policy(tmp_path: Path) -> WritePolicy:
+    """Writes a policy file; keywords replace its top-level keys."""
+
+    def write(**keys: Any) -> Path:
+        document = {
+            "origins": {"origin": {"url": "http://127.0.0.1:9000/base"}},
+            "applications": {"demo": {"keys": [{"kid": "k1", "secret": SECRET}]}},
+            "streams": [
+                {"match": "/public/**", "access": "public", "layout": "object"},
+                {"match": "/closed/**", "access": "none"},
+                {"match": "/office/**", "access": "protected", "networks": ["10.0.0.0/8"]},
+                {"match": "/files/{resource}/**", "layout": "object"},
+                {"match": "/{resource}/**"},
+            ],
+            **keys,
+        }
+        path = tmp_path / "gate.yaml"
+        # By way of JSON, because the gate's YAML has no anchors for what stands twice.
+        path.write_text(yaml.safe_dump(json.loads(json.dumps(document)), sort_keys=False), "utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def policy(write_policy: WritePolicy) -> Path:
+    return write_policy()
+
+
+@pytest.fixture
+def run() -> Run:
+    """Runs `gate` with these arguments in this process."""
+
+    def call(*arguments: object, **options: Any) -> Result:
+        return CliRunner().invoke(group, [str(argument) for argument in arguments], prog_name="gate", **options)
+
+    return call
+
+
+@pytest.fixture
+def sign() -> Callable[..., str]:
+    """Signs claims over those of a plain token: live on cam1, one hour; None drops a claim."""
+
+    def make(key: Key = KEY, **claims: Any) -> str:
+        now = int(time.time())
+        claims = {
+            "iat": now,
+            "exp": now + 3600,
+            "jti": "t1",
+            "grants": {"read": {"resources": ["cam1"]}},
+            "live": True,
+            **claims,
+        }
+        return jwt.sign({name: value for name, value in claims.items() if value is not None}, key)
+
+    return make

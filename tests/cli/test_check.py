@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import json
+from itertools import product
+
+import pytest
+
+from gate.cli.check import covers
+from gate.core.policy import Pattern
+
+ONE = {"keys": [{"kid": "k1", "secret": "one secret of more than thirty-two bytes!"}]}
+TWO = {"keys": [{"kid": "k1", "secret": "two secrets of more than thirty-two bytes"}]}
+
+
+def test_a_right_file_is_ok_and_summed_up(run, policy):
+    result = run("check", "--config", policy)
+    assert (result.exit_code, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    assert lines[0] == f"{policy}: ok"
+    assert "  application demo: jwt, keys k1 (HS256)" in lines
+    assert "  streams[0] /public/**: public -> origin (object)" in lines
+    assert "  streams[1] /closed/**: none" in lines
+    assert "  streams[4] /{resource}/**: private, tokens of demo -> origin (flussonic)" in lines
+    assert not any("warning" in line for line in lines)
+
+
+def test_every_problem_is_a_line_on_stderr(run, write_policy):
+    path = write_policy(stream=[], streams=[{"match": "cam1", "layout": "flusonic"}, {"match": "/**"}])
+    result = run("check", "--config", path)
+    assert (result.exit_code, result.stdout) == (2, "")
+    lines = result.stderr.splitlines()
+    assert len(lines) == 3
+    assert all(line.startswith(f"{path}:") for line in lines)
+    assert "did you mean" in result.stderr
+
+
+def test_json_of_a_right_file(run, policy):
+    result = run("check", "--config", policy, "--json")
+    shown = json.loads(result.stdout)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert shown["ok"] is True
+    assert shown["problems"] == []
+    assert len(shown["version"]) == 12
+    assert shown["store"] == "embedded"
+    assert shown["streams"][4] == {
+        "name": "streams[4]",
+        "match": "/{resource}/**",
+        "access": "private",
+        "application": "demo",
+        "origin": "origin",
+        "layout": "flussonic",
+    }
+
+
+def test_json_of_a_wrong_file(run, write_policy):
+    path = write_policy(colour="red")
+    result = run("check", "--config", path, "--json")
+    shown = json.loads(result.stdout)
+    assert (result.exit_code, result.stderr) == (2, "")
+    assert shown["ok"] is False
+    (problem,) = shown["problems"]
+    assert problem["file"] == str(path)
+    assert problem["line"] > 1
+    assert problem["column"] == 1
+    assert problem["key"] == "colour"
+    assert "unknown key" in problem["text"]
+
+
+def test_secrets_are_shown_nowhere(run, write_policy):
+    path = write_policy(
+        store="redis://user:hunter2hunter2@127.0.0.1/0",
+        admin={"token": "correct horse battery staple"},
+        sessions={"ticket_keys": ["a ticket secret of at least thirty-two bytes"]},
+    )
+    for arguments in ([], ["--json"]):
+        shown = run("check", "--config", path, *arguments).output
+        assert not any(word in shown for word in ("hunter2", "horse", "ticket secret", "for tests"))
+
+
+@pytest.mark.parametrize(
+    ("keys", "warning"),
+    [
+        ({"applications": {"demo": {**ONE, "unlimited_ttl": True}}}, "applications.demo.unlimited_ttl: "),
+        (
+            {
+                "applications": {"demo": ONE, "spare": TWO},
+                "streams": [{"match": "/{resource}/**", "application": "demo"}],
+            },
+            "applications.spare: no stream takes its tokens",
+        ),
+        (
+            {
+                "applications": {"demo": ONE, "other": ONE},
+                "streams": [
+                    {"match": "/a/**", "application": "demo"},
+                    {"match": "/b/**", "application": "other"},
+                ],
+            },
+            "applications.demo, applications.other: they share a secret",
+        ),
+        (
+            {"streams": [{"match": "/{resource}/**"}, {"match": "/cam1/index.m3u8", "access": "none"}]},
+            "streams[1]: /cam1/index.m3u8 is never reached: streams[0] takes all that it matches",
+        ),
+        ({"admin": {"listen": "127.0.0.1:8080"}}, "listen, admin.listen: both name the same address"),
+    ],
+)
+def test_what_may_not_be_meant_is_a_warning(run, write_policy, keys, warning):
+    path = write_policy(**keys)
+    result = run("check", "--config", path)
+    assert result.exit_code == 0
+    (line,) = [line for line in result.stdout.splitlines() if "warning" in line]
+    assert line.startswith(f"  warning: {warning}")
+    (text,) = json.loads(run("check", "--config", path, "--json").stdout)["warnings"]
+    assert text.startswith(warning)
+
+
+PATTERNS = [
+    "/a",
+    "/a/b",
+    "/*",
+    "/{x}",
+    "/*/b",
+    "/a/*",
+    "/**",
+    "/a/**",
+    "/*/**",
+    "/a/b/**",
+    "/{x}/*/**",
+    "/b/**",
+]
+PATHS = [
+    (*front, last)
+    for count in range(4)
+    for front in product("abc", repeat=count)
+    for last in ("a", "b", "c", "")
+]
+
+
+@pytest.mark.parametrize("ours", PATTERNS)
+@pytest.mark.parametrize("theirs", PATTERNS)
+def test_a_pattern_that_covers_another_matches_all_that_it_matches(ours, theirs):
+    one, other = Pattern(ours), Pattern(theirs)
+    missed = [path for path in PATHS if other.match(path) is not None and one.match(path) is None]
+    assert covers(one, other) == (not missed)

@@ -1,0 +1,303 @@
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime
+
+import pytest
+
+from gate.cli.explain import Fields, read_target
+from gate.config.compile import load_config
+from gate.core.ticket import Ticket, TicketKeys
+from gate.errors import UsageError
+from gate.formats import read_token
+
+TICKET_SECRET = "a ticket secret of at least thirty-two bytes"
+
+
+@pytest.fixture
+def ask(run, policy):
+    """The status, and the explanation as plain data."""
+
+    def call(*arguments, config=policy):
+        result = run("explain", "--config", config, "--json", *arguments)
+        assert result.stderr == ""
+        return result.exit_code, json.loads(result.stdout)
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("url", "target"),
+    [
+        ("/cam1/index.m3u8?a=%20b&c", "/cam1/index.m3u8?a=%20b&c"),
+        ("http://gate.example/cam1/index.m3u8?token=x", "/cam1/index.m3u8?token=x"),
+        ("HTTPS://user@[::1]:8080/%63h2/../x?", "/%63h2/../x?"),
+        ("http://gate/a#t=10", "/a"),
+        ("http://gate", "/"),
+        ("http://gate?x=1", "/?x=1"),
+        ("/a#b", "/a#b"),
+        ("//evil/a", "//evil/a"),
+        ("cam1", "cam1"),
+    ],
+)
+def test_of_a_url_path_and_query_count_byte_for_byte(url, target):
+    assert read_target(url) == target
+
+
+def test_header_fields_are_found_without_regard_to_case():
+    fields = Fields.read(["User-Agent: VLC/3.0 ", "X-A:1", "x-a: 2", "Empty:"])
+    assert fields.getall("user-agent", ()) == ["VLC/3.0"]
+    assert fields.getall("X-A", ()) == ["1", "2"]
+    assert fields.getall("Empty", ()) == [""]
+    assert fields.getall("absent", ["none"]) == ["none"]
+
+
+@pytest.mark.parametrize("line", ["no colon", ": value", "a b: c", "a: b\nc: d", "é: x"])
+def test_what_is_no_header_is_refused(line):
+    with pytest.raises(UsageError):
+        Fields.read([line])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--ip", "home", "/cam1/x"], "gate: --ip takes an address such as 192.0.2.7, not 'home'"),
+        (["--header", "nonsense", "/cam1/x"], "gate: --header takes a line such as 'User-Agent: VLC/3.0'"),
+        (["--at", "soon", "/cam1/x"], "gate: Invalid value for '--at': expected Unix seconds"),
+        ([], "gate: Missing argument 'URL'"),
+    ],
+)
+def test_usage_errors_have_status_2(run, policy, arguments, line):
+    result = run("explain", "--config", policy, *arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith(line)
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_manifest_opens_a_session(ask, sign):
+    status, shown = ask(f"http://gate/cam1/index.m3u8?token={sign(session_limit=3)}&x=%41")
+    assert status == 0
+    assert (shown["decision"], shown["permitted"], shown["status"], shown["reason"]) == (
+        "session",
+        True,
+        302,
+        None,
+    )
+    assert shown["rule"]["name"] == "streams[4]"
+    assert shown["forwards_to"] == "http://127.0.0.1:9000/base/cam1/index.m3u8?x=%41"
+    assert shown["asked"] == {
+        "action": "read",
+        "resource": "cam1",
+        "role": "manifest",
+        "kind": "live",
+        "from": None,
+        "to": None,
+    }
+    assert shown["token"]["session_limit"] == 3
+    assert shown["ends_at"] == shown["token"]["expires_at"]
+    assert shown["steps"][-1] == "this use of the token opens a session"
+    assert any("session_limit" in question for question in shown["open_questions"])
+
+
+def test_the_keys_of_the_json_are_always_the_same(ask, sign):
+    expected = {
+        *("decision", "permitted", "status", "reason", "title", "detail", "facts", "at", "rule", "asked"),
+        *("forwards_to", "ends_at", "steps", "open_questions", "token", "session"),
+    }
+    for arguments in (["/a/../b"], ["/cam1/index.m3u8"], ["--token", sign(), "/cam1/index.m3u8"]):
+        assert set(ask(*arguments)[1]) == expected
+
+
+def test_a_session_ends_with_its_usage_time(ask, sign):
+    _, shown = ask("--token", sign(usage_expiration_time=60), "/cam1/index.m3u8")
+    assert shown["ends_at"] == pytest.approx(time.time() + 60, abs=5)
+
+
+def test_a_segment_of_a_counted_token_resumes(ask, sign):
+    url = f"/cam1/{datetime.now(UTC):%Y/%m/%d/%H/%M/%S}-02000.ts"
+    status, shown = ask("--token", sign(usage_expiration_time=60), url)
+    assert (status, shown["decision"], shown["status"]) == (0, "resume", None)
+    assert shown["ends_at"] is None
+    assert any("session_required" in question for question in shown["open_questions"])
+    status, shown = ask("--token", sign(), url)
+    assert (status, shown["decision"]) == (0, "permit")
+    assert shown["asked"]["to"] - shown["asked"]["from"] == 2
+
+
+@pytest.mark.parametrize(
+    ("claims", "url", "reason", "status"),
+    [
+        ({}, "/cam2/index.m3u8", "resource_not_granted", 403),
+        ({"live": None}, "/cam1/index.m3u8", "live_not_granted", 403),
+        ({"grants": {}}, "/cam1/index.m3u8", "action_not_granted", 403),
+        ({}, "/cam1/2020/01/01/00/00/00-02000.ts", "dvr_not_granted", 403),
+        ({"dvr": True, "from": 1000, "to": 2000}, "/cam1/2020/01/01/00/00/00-02000.ts", "outside_window", 403),
+        ({}, "/cam1/unknown.bin", "time_unknown", 403),
+        ({"exp": 1000, "iat": 900}, "/cam1/index.m3u8", "token_expired", 401),
+        ({"exp": None}, "/cam1/index.m3u8", "expiry_required", 401),
+        ({"bind": {"ip": "192.0.2.0/24"}}, "/cam1/index.m3u8", "binding_mismatch", 403),
+        ({"exp": "soon"}, "/cam1/index.m3u8", "claim_invalid", 401),
+        ({}, "/closed/index.m3u8", "access_none", 403),
+        ({}, "/office/index.m3u8", "address_not_allowed", 403),
+        ({}, "/", "not_served", 403),
+        ({}, "/ch1/../cam1/index.m3u8", "malformed_target", 400),
+        ({}, "/%63am1/index.m3u8", "malformed_target", 400),
+    ],
+)
+def test_a_refusal_has_its_reason_and_status_1(ask, sign, claims, url, reason, status):
+    code, shown = ask("--token", sign(**claims), url)
+    assert (code, shown["decision"], shown["permitted"]) == (1, "deny", False)
+    assert (shown["reason"], shown["status"]) == (reason, status)
+    assert shown["steps"][-1] == f"refused: {reason}"
+    assert shown["forwards_to"] is None
+
+
+def test_the_viewer_is_as_described(ask, sign):
+    token = sign(bind={"ip": "192.0.2.0/24", "user_agent": "VLC/3.0"})
+    described = ["--ip", "192.0.2.7", "--header", "user-agent: VLC/3.0"]
+    assert ask("--token", token, *described, "/cam1/index.m3u8")[1]["decision"] == "session"
+    assert ask("--ip", "10.1.2.3", "/office/index.m3u8")[1]["decision"] == "permit"
+    assert ask("--method", "HEAD", "--token", token, *described, "/cam1/index.m3u8")[1]["decision"] == "permit"
+    assert ask("--method", "PUT", "--token", token, *described, "/cam1/x")[1]["reason"] == "method_not_allowed"
+
+
+def test_a_preflight_is_the_gates_own(ask):
+    headers = ["--header", "Origin: https://a.example", "--header", "Access-Control-Request-Method: GET"]
+    status, shown = ask("--method", "OPTIONS", *headers, "/cam1/index.m3u8")
+    assert (status, shown["decision"], shown["status"]) == (0, "preflight", 204)
+
+
+def test_the_time_may_be_another(ask, sign):
+    token = sign()
+    assert ask("--token", token, "--at", "+2h", "/cam1/index.m3u8")[1]["reason"] == "token_expired"
+    assert ask("--token", token, "--at", "-2h", "/cam1/index.m3u8")[1]["reason"] == "token_not_yet_valid"
+
+
+def test_public_needs_no_token_and_asks_nothing_of_the_store(ask):
+    status, shown = ask("/public/logo.png")
+    assert (status, shown["decision"], shown["open_questions"]) == (0, "permit", [])
+
+
+def test_where_a_token_was_looked_for_is_said(ask):
+    status, shown = ask("/cam1/index.m3u8")
+    assert (status, shown["reason"]) == (1, "token_missing")
+    assert shown["steps"][-2] == "a token was looked for in the query parameter token, the header authorization"
+
+
+def test_the_token_may_come_by_header_or_standard_input(run, policy, sign):
+    header = f"Authorization: Bearer {sign()}"
+    assert run("explain", "--config", policy, "--header", header, "/cam1/index.m3u8").exit_code == 0
+    result = run("explain", "--config", policy, "--token", "-", "/cam1/index.m3u8", input=f"{sign()}\n")
+    assert result.exit_code == 0
+
+
+def test_two_different_tokens_are_refused(ask, sign):
+    one, other = sign(), sign(jti="t2")
+    assert ask("--token", one, f"/cam1/index.m3u8?token={one}")[0] == 0
+    status, shown = ask("--token", other, f"/cam1/index.m3u8?token={one}")
+    assert (status, shown["reason"]) == (1, "ambiguous_credentials")
+    header = f"Authorization: Bearer {other}"
+    status, shown = ask("--header", header, f"/cam1/index.m3u8?token={one}")
+    assert (status, shown["reason"]) == (1, "ambiguous_credentials")
+
+
+def test_a_token_that_does_not_verify(ask, sign):
+    status, shown = ask("--token", sign()[:-2] + "AA", "/cam1/index.m3u8")
+    assert (status, shown["reason"]) == (1, "token_signature")
+    assert "the token's header names the key 'k1' and the algorithm 'HS256'" in shown["steps"]
+    assert shown["token"] is None
+    for text in ("nonsense", "a.b.c", "e30.e30.AA", "!!"):
+        status, shown = ask("--token", text, "/cam1/index.m3u8")
+        assert status == 1
+        assert shown["reason"].startswith("token_") or shown["reason"] == "unknown_key"
+
+
+def test_no_token_is_shown(run, policy, sign):
+    token = sign(session_limit=1)
+    for arguments in (
+        ["--token", token, "/cam1/index.m3u8"],
+        [f"/cam1/index.m3u8?token={token}"],
+        [f"/cam1/index.m3u8?mistyped={token}"],
+        [f"/cam1/{token}"],
+        [f"/public/{token}?auth={token}"],
+        ["--token", token + "x", "/cam1/index.m3u8"],
+        ["--token", token, f"/cam1/index.m3u8?token={token}&token={token}x"],
+        ["--method", token, "/cam1/index.m3u8"],
+    ):
+        for form in ([], ["--json"]):
+            result = run("explain", "--config", policy, *form, *arguments)
+            assert result.exit_code in (0, 1)
+            assert token not in result.output
+            assert token.rpartition(".")[2] not in result.output
+
+
+class TestSessionLink:
+    @pytest.fixture
+    def sealed(self, write_policy, sign):
+        """A policy with keys for tickets, and what seals a ticket under them."""
+        path = write_policy(sessions={"ticket_keys": [TICKET_SECRET]})
+        config = load_config(path, {})
+        token = read_token(sign(session_limit=2, sub="alice"), config.policy.applications["demo"])
+
+        def seal(**changes):
+            values = {
+                "session": "00" + "0" * 22,
+                "application": "demo",
+                "token": token.id,
+                "owner": token.owner,
+                "subject": "alice",
+                "opened_at": int(time.time()),
+                "ends_at": time.time() + 60,
+                "token_expires_at": token.expires_at,
+                "issued_at": token.issued_at,
+                "session_limit": 2,
+                "max_concurrent": None,
+                "warrant": token.warrant,
+                **changes,
+            }
+            return TicketKeys(config.ticket_keys).seal(Ticket(**values), bytes(12))
+
+        return path, seal
+
+    def test_needs_the_keys_in_the_policy(self, run, policy):
+        result = run("explain", "--config", policy, f"/_s/{'x' * 100}/cam1/index.m3u8")
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert "only where the policy itself names sessions.ticket_keys" in result.stderr
+        assert result.stderr.count("\n") == 1
+
+    def test_is_read_where_they_are(self, ask, sealed):
+        path, seal = sealed
+        status, shown = ask(f"/_s/{seal()}/cam1/index.m3u8?x=1", config=path)
+        assert (status, shown["decision"]) == (0, "permit")
+        assert shown["session"]["subject"] == "alice"
+        assert shown["session"]["grants"]["read"]["resources"] == ["cam1"]
+        assert shown["forwards_to"] == "http://127.0.0.1:9000/base/cam1/index.m3u8?x=1"
+        assert shown["steps"][0] == "the path begins with a session link"
+
+    def test_media_commits_the_session(self, ask, sealed):
+        path, seal = sealed
+        url = f"/_s/{seal()}/cam1/{datetime.now(UTC):%Y/%m/%d/%H/%M/%S}-02000.ts"
+        _, shown = ask(url, config=path)
+        assert shown["decision"] == "permit"
+        assert any("whether the session may still play" in question for question in shown["open_questions"])
+
+    def test_is_refused_where_the_gate_would(self, ask, sealed):
+        path, seal = sealed
+        assert ask(f"/_s/{seal()}x/cam1/index.m3u8", config=path)[1]["reason"] == "ticket_invalid"
+        assert ask(f"/_s/{seal()}/cam2/index.m3u8", config=path)[1]["reason"] == "resource_not_granted"
+        assert ask(f"/_s/{seal(ends_at=1.0)}/cam1/index.m3u8", config=path)[1]["reason"] == "session_expired"
+
+    def test_with_its_grants_in_the_store_it_cannot_be_read(self, run, sealed):
+        path, seal = sealed
+        result = run("explain", "--config", path, f"/_s/{seal(warrant=None)}/cam1/index.m3u8")
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert "only the store holds them" in result.stderr
+
+    def test_is_never_shown(self, run, sealed):
+        path, seal = sealed
+        ticket = seal()
+        result = run("explain", "--config", path, f"/_s/{ticket}/cam1/index.m3u8")
+        assert result.exit_code == 0
+        assert "Session link: session 00000" in result.stdout
+        assert ticket not in result.output

@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import json
+import time
+from base64 import urlsafe_b64decode
+
+import pytest
+
+from gate.config.compile import load_config
+from gate.core.token import Token
+from gate.formats import read_token
+
+OTHER = "another secret of more than thirty-two bytes!"
+
+
+def claims_of(text):
+    payload = text.strip().split(".")[1]
+    return json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+
+
+@pytest.fixture
+def mint(run, policy):
+    """The claims of a minted token, without those that change from call to call."""
+
+    def call(*arguments):
+        result = run("token", "--config", policy, *arguments)
+        assert result.exit_code == 0, result.stderr
+        assert result.stderr == ""
+        claims = claims_of(result.stdout)
+        return {name: value for name, value in claims.items() if name not in ("iat", "exp", "jti", "nonce")}
+
+    return call
+
+
+@pytest.fixture
+def refuse(run, policy):
+    """The one line that says why no token is minted."""
+
+    def call(*arguments, config=policy):
+        result = run("token", "--config", config, *arguments)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert result.stderr.count("\n") == 1
+        return result.stderr.removeprefix("gate: ").strip()
+
+    return call
+
+
+def test_it_prints_a_token_that_the_gate_accepts_and_nothing_else(run, policy):
+    result = run("token", "--config", policy, "--resource", "cam1", "--live")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.count("\n") == 1
+    application = load_config(policy, {}).policy.applications["demo"]
+    token = read_token(result.stdout.strip(), application)
+    assert isinstance(token, Token)
+    assert token.warrant.rights.live
+    assert abs(token.expires_at - time.time() - 3600) < 5
+
+
+def test_read_on_what_is_named_is_the_default(mint):
+    names = ["--resource", "cam1", "--resource", "a/b", "--resource", "cam1"]
+    assert mint(*names) == {"grants": {"read": {"resources": ["cam1", "a/b"]}}}
+
+
+def test_every_option_is_a_claim(mint):
+    claims = mint(
+        *("--all", "--action", "read", "--action", "create", "--live", "--dvr", "--copy"),
+        *("--from", "1000", "--to", "2026-05-04T13:00:00Z", "--session-limit", "3", "--max-concurrent", "2"),
+        *("--subject", "alice", "--usage", "15m", "--claims", '{"aud": "tv"}'),
+    )
+    assert claims == {
+        "grants": {"read": {"all": True}, "create": {"all": True}},
+        "live": True,
+        "dvr": True,
+        "copy": True,
+        "from": 1000,
+        "to": 1_777_899_600,
+        "session_limit": 3,
+        "max_concurrent": 2,
+        "sub": "alice",
+        "usage_expiration_time": 900,
+        "aud": "tv",
+    }
+
+
+@pytest.mark.parametrize(("ttl", "seconds"), [("90s", 90), ("7200", 7200), ("1h", 3600)])
+def test_ttl(run, policy, ttl, seconds):
+    claims = claims_of(run("token", "--config", policy, "--all", "--ttl", ttl).stdout)
+    assert claims["exp"] - claims["iat"] == seconds
+
+
+def test_ttl_0_is_no_end_where_the_application_allows_it(run, write_policy):
+    keys = [{"kid": "k1", "secret": OTHER}]
+    path = write_policy(applications={"demo": {"keys": keys, "unlimited_ttl": True}})
+    assert "exp" not in claims_of(run("token", "--config", path, "--all", "--ttl", "0").stdout)
+
+
+def test_an_end_is_needed_else(refuse):
+    assert refuse("--all", "--ttl", "0") == (
+        "the gate would refuse this token (expiry_required): The token has no end and must have one; "
+        "the application demo does not allow tokens without an end (unlimited_ttl)"
+    )
+
+
+def test_max_ttl_shortens_the_default_and_refuses_more(run, refuse, write_policy):
+    keys = [{"kid": "k1", "secret": OTHER}]
+    path = write_policy(applications={"demo": {"keys": keys, "max_ttl": "10m"}})
+    claims = claims_of(run("token", "--config", path, "--all").stdout)
+    assert claims["exp"] - claims["iat"] == 600
+    assert refuse("--all", "--ttl", "11m", config=path) == (
+        "the gate would refuse this token (lifetime_too_long): The token outlives what the policy allows; "
+        "the application demo allows 600 s (max_ttl)"
+    )
+
+
+def test_each_token_has_an_identity_of_its_own(run, policy):
+    names = {claims_of(run("token", "--config", policy, "--all").stdout)["jti"] for _ in range(3)}
+    assert len(names) == 3
+
+
+def test_a_single_use_token_carries_a_nonce(run, policy):
+    claims = claims_of(run("token", "--config", policy, "--all", "--single-use").stdout)
+    assert claims["single_use"] is True
+    assert len(claims["nonce"]) >= 16
+    assert "jti" not in claims
+
+
+@pytest.mark.parametrize("name", ["jti", "nonce"])
+def test_a_name_given_in_claims_is_the_only_one(run, policy, name):
+    claims = claims_of(run("token", "--config", policy, "--all", "--claims", json.dumps({name: "mine"})).stdout)
+    assert {key: claims[key] for key in ("jti", "nonce") if key in claims} == {name: "mine"}
+
+
+def test_claims_replace_and_null_drops(mint):
+    grants = {"read": {"resources": ["x"]}}
+    assert mint("--live", "--claims", json.dumps({"grants": grants, "live": None})) == {"grants": grants}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "the token would open nothing: name what with --resource, or everything with --all"),
+        (["--all", "--resource", "a"], "--all opens every resource"),
+        (["--all", "--from", "200", "--to", "100"], "to must not lie before from"),
+        (["--all", "--from", "200", "--to", "200"], "from and to are the same instant"),
+        (["--all", "--from", "-5"], "Invalid value for '--from': a distance from now has a unit"),
+        (["--all", "--to", "999999999999"], "to must lie between 0 and"),
+        (["--all", "--session-limit", "0"], "session_limit must be a whole number from 1"),
+        (["--all", "--max-concurrent", "-1"], "max_concurrent must be a whole number from 1"),
+        (["--all", "--usage", "0"], "usage_expiration_time must be a whole number from 1"),
+        (["--all", "--subject", ""], "sub must be text of 1 to"),
+        (["--resource", ""], "grants.read.resources must hold names"),
+        (["--all", "--action", "write"], "Invalid value for '--action'"),
+        (["--all", "--single-use", "--session-limit", "2"], "--single-use is a limit of one session"),
+        (["--all", "--claims", "[1]"], "--claims takes one JSON object"),
+        (["--all", "--claims", '{"a": 1, "a": 2}'], "--claims takes one JSON object"),
+        (["--all", "--claims", '{"bind": {"ip": "home"}}'], "bind.ip must be an address"),
+        (["--all", "--claims", '{"exp": 1}'], "the gate would refuse this token (token_expired)"),
+        (["--all", "--claims", '{"windows": []}'], "windows must be an array of 1 to"),
+        (["--all", "--claims", '{"x": "' + "y" * 20000 + '"}'], "characters long and may have 16384"),
+        (["--all", "--application", "nobody"], "the policy has no application 'nobody'; known are: demo"),
+        (["--all", "--kid", "k9"], "the application demo has no key 'k9'; known are: k1"),
+    ],
+)
+def test_what_the_gate_would_refuse_is_not_minted(refuse, arguments, sentence):
+    assert sentence in refuse(*arguments)
+
+
+def test_a_single_use_token_must_end(run, refuse, write_policy):
+    keys = [{"kid": "k1", "secret": OTHER}]
+    path = write_policy(applications={"demo": {"keys": keys, "unlimited_ttl": True}})
+    assert "a single-use token must have an end" in refuse("--all", "--single-use", "--ttl", "0", config=path)
+
+
+def test_several_applications_and_keys(run, refuse, write_policy):
+    path = write_policy(
+        applications={
+            "one": {"keys": [{"kid": "a", "secret": OTHER}]},
+            "two": {
+                "keys": [{"kid": "b", "secret": OTHER}, {"kid": "c", "algorithm": "HS384", "secret": OTHER * 2}]
+            },
+        },
+        streams=[{"match": "/{resource}/**", "application": "one"}],
+    )
+    assert "several applications: name one with --application (one, two)" in refuse("--all", config=path)
+    text = run("token", "--config", path, "--all", "--application", "two", "--kid", "c").stdout
+    header = text.split(".")[0]
+    assert json.loads(urlsafe_b64decode(header + "=" * (-len(header) % 4))) == {
+        "alg": "HS384",
+        "kid": "c",
+        "typ": "JWT",
+    }
+
+
+def test_a_key_that_is_no_secret_signs_nothing(refuse, write_policy):
+    public = "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE\n-----END PUBLIC KEY-----"
+    path = write_policy(applications={"demo": {"keys": [{"kid": "k1", "secret": public}]}})
+    assert refuse("--all", config=path) == "the key k1 is not fit for HS256"

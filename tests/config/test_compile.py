@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import textwrap
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+
+from gate.config.compile import Config, load_config
+from gate.config.values import TcpAddress, UnixAddress
+from gate.core.keys import Algorithm, Key
+from gate.core.policy import Access
+from gate.core.target import parse_target
+from gate.core.token import Format
+from gate.errors import ConfigError
+
+SECRET = "0123456789abcdef0123456789abcdef"
+SHORTEST = f"""\
+origins: {{archive: {{url: "http://127.0.0.1:9000/"}}}}
+applications: {{demo: {{keys: [{{kid: k1, secret: {SECRET}}}]}}}}
+"""
+# The example that people are shown first.
+EXAMPLE = """\
+listen: 127.0.0.1:8080
+admin:
+  listen: 127.0.0.1:8081
+  token: !env GATE_ADMIN_TOKEN
+store: embedded                     # or redis://..., rediss://..., unix://...
+state_dir: ./state
+origins:
+  archive: {url: "http://127.0.0.1:9000"}
+applications:
+  demo:
+    keys:
+      - {kid: k1, algorithm: HS256, secret: !env GATE_SECRET}
+    formats: [jwt]
+streams:                            # first match wins
+  - match: /public/**
+    access: public
+    origin: archive
+  - match: /{resource}/**
+    access: private                 # private | public | protected | none
+    application: demo
+    origin: archive
+    layout: flussonic
+sessions:
+  carrier: path
+  idle: 60s
+  store_outage: {running: 120s, new: deny}
+"""
+
+
+@pytest.fixture
+def compile_text(tmp_path: Path):
+    def call(text: str, **environ: str) -> Config:
+        path = tmp_path / "gate.yaml"
+        path.write_text(textwrap.dedent(text), "utf-8")
+        return load_config(path, environ)
+
+    return call
+
+
+def test_the_example_loads_as_it_is_written(compile_text, tmp_path):
+    config = compile_text(EXAMPLE, GATE_SECRET=SECRET, GATE_ADMIN_TOKEN="for operators")
+    assert config.listen == TcpAddress("127.0.0.1", 8080)
+    assert config.admin_listen == TcpAddress("127.0.0.1", 8081)
+    assert config.admin_token == "for operators"
+    assert config.store is None
+    assert config.state_dir == tmp_path / "state"
+    policy = config.policy
+    assert [rule.access for rule in policy.rules] == [Access.PUBLIC, Access.PRIVATE]
+    assert policy.rules[1].origin.url == "http://127.0.0.1:9000"
+    assert policy.rules[1].layout.name == "flussonic"
+    assert policy.applications["demo"].formats == {Format.JWT}
+    assert list(policy.applications["demo"].keyring) == [Key("k1", Algorithm.HS256, SECRET.encode())]
+    assert (policy.sessions.idle_s, policy.sessions.outage_grace_s) == (60, 120)
+
+
+def test_without_its_secrets_the_example_says_which(compile_text, tmp_path):
+    with pytest.raises(ConfigError) as caught:
+        compile_text(EXAMPLE)
+    lines = str(caught.value).splitlines()
+    path = tmp_path / "gate.yaml"
+    assert f"{path}:4:10: admin.token: the environment variable GATE_ADMIN_TOKEN is not set" in lines
+    place = f"{path}:12:45: applications.demo.keys[0].secret"
+    assert f"{place}: the environment variable GATE_SECRET is not set" in lines
+
+
+def test_defaults(compile_text):
+    config = compile_text(SHORTEST)
+    (rule,) = config.policy.rules
+    assert rule.name == "streams[0]"
+    assert rule.origin.url == "http://127.0.0.1:9000"
+    assert rule.application is config.policy.applications["demo"]
+    assert rule.live_edge_s == 60
+    assert config.policy.sessions.prefix == "/_s/"
+    assert config.policy.cors.origins == {"*"}
+    assert config.policy.limits.target == 16384
+    assert config.ticket_keys == ()
+    assert config.admin_token is None
+    assert config.drain_s == 10
+
+
+def test_every_value_arrives(compile_text):
+    config = compile_text(f"""\
+        listen: unix:/run/gate.sock
+        admin: {{listen: "[::1]:9"}}
+        store: redis://h/1
+        state_dir: /var/lib/gate
+        origins:
+          near: {{url: "http://near", connect_timeout: 1s, response_timeout: 2s}}
+          far: {{url: "https://far/base"}}
+        applications:
+          red:
+            keys:
+              - {{kid: a, secret: {SECRET}}}
+              - {{kid: b, algorithm: HS384, secret: {SECRET}{SECRET}}}
+            sources: {{query: [t, auth], headers: [X-Token], cookies: [c]}}
+            max_ttl: 1h
+            unlimited_ttl: true
+            leeway: 5s
+        streams:
+          - {{match: /in/**, access: protected, networks: [10.0.0.0/8], origin: near}}
+          - {{match: "/{{resource}}/**", layout: object, live_edge: 90s, origin: far}}
+        sessions:
+          prefix: /watch/
+          idle: 30s
+          provisional: 20s
+          store_outage: {{running: 10s}}
+          ticket_keys: [{SECRET}, {SECRET}2]
+        cors: {{origins: ["https://a.example"], max_age: 1m}}
+        limits:
+          target: 8KiB
+          header_field: 4KiB
+          headers: 50
+          header_timeout: 3s
+          keepalive: 4s
+          stall: 5s
+          connections: 7
+          tokens_cached: 8
+        drain: 1s
+        """)
+    assert config.listen == UnixAddress("/run/gate.sock")
+    assert config.admin_listen == TcpAddress("::1", 9)
+    assert (config.store, config.state_dir, config.drain_s) == ("redis://h/1", Path("/var/lib/gate"), 1)
+    policy = config.policy
+    inside, rest = policy.rules
+    assert (inside.origin.url, inside.origin.connect_timeout_s, inside.origin.response_timeout_s) == (
+        "http://near",
+        1,
+        2,
+    )
+    assert inside.networks == (ip_network("10.0.0.0/8"),)
+    assert (rest.layout.name, rest.live_edge_s, rest.origin.url) == ("object", 90, "https://far/base")
+    red = policy.applications["red"]
+    assert rest.application is red
+    assert [(key.kid, key.algorithm) for key in red.keyring] == [("a", Algorithm.HS256), ("b", Algorithm.HS384)]
+    assert (red.sources.query, red.sources.headers, red.sources.cookies) == ({"t", "auth"}, {"x-token"}, {"c"})
+    assert (red.max_ttl_s, red.unlimited_ttl, red.leeway_s) == (3600, True, 5)
+    sessions = policy.sessions
+    assert (sessions.prefix, sessions.idle_s, sessions.provisional_s, sessions.outage_grace_s) == (
+        "/watch/",
+        30,
+        20,
+        10,
+    )
+    assert (policy.cors.origins, policy.cors.max_age_s) == ({"https://a.example"}, 60)
+    limits = policy.limits
+    assert (limits.target, limits.header_field, limits.headers, limits.connections) == (8192, 4096, 50, 7)
+    assert (limits.header_timeout_s, limits.keepalive_s, limits.stall_timeout_s, limits.tokens_cached) == (
+        3,
+        4,
+        5,
+        8,
+    )
+
+
+def test_ticket_keys_are_digests_of_their_secrets(compile_text):
+    keys = compile_text(f"{SHORTEST}sessions: {{ticket_keys: [{SECRET}, {SECRET}2]}}\n").ticket_keys
+    assert [len(key) for key in keys] == [32, 32]
+    assert keys[0] != keys[1]
+    assert all(SECRET.encode() not in key for key in keys)
+
+
+def test_the_first_match_wins(compile_text):
+    policy = compile_text(EXAMPLE, GATE_SECRET=SECRET, GATE_ADMIN_TOKEN="x").policy
+    rule, _ = policy.match(parse_target("/public/x", 100))
+    assert rule.name == "streams[0]"
+    rule, parts = policy.match(parse_target("/cam1/index.m3u8", 100))
+    assert (rule.name, parts) == ("streams[1]", {"resource": "cam1"})
+
+
+def test_the_version_tells_policies_apart_and_no_secret(compile_text):
+    one, again = compile_text(SHORTEST), compile_text(SHORTEST)
+    other = compile_text(f"{SHORTEST}drain: 11s\n")
+    assert one.policy.version == again.policy.version != other.policy.version
+    assert len(one.policy.version) == 12
+
+
+def test_what_takes_a_restart(compile_text):
+    before = compile_text(SHORTEST)
+    for line in ("drain: 11s", "cors: {origins: []}", "streams: [{match: /**}]"):
+        assert compile_text(f"{SHORTEST}{line}\n").fixed() == before.fixed()
+    for line in (
+        'listen: ":1"',
+        "admin: {listen: '127.0.0.1:1'}",
+        "store: redis://h",
+        "state_dir: x",
+        "sessions: {idle: 61s}",
+    ):
+        assert compile_text(f"{SHORTEST}{line}\n").fixed() != before.fixed()
+
+
+def test_a_relative_folder_is_the_files_own(compile_text, tmp_path, monkeypatch):
+    monkeypatch.chdir("/")
+    assert compile_text(f"{SHORTEST}state_dir: ../here\n").state_dir == tmp_path / "../here"
+
+
+def test_a_secret_may_be_a_file(compile_text, tmp_path):
+    (tmp_path / "secret.txt").write_text(f"{SECRET}\n")
+    (key,) = compile_text(SHORTEST.replace(SECRET, "!file secret.txt")).policy.applications["demo"].keyring
+    assert key.material == SECRET.encode()

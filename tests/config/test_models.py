@@ -1,0 +1,232 @@
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from gate.config.document import load
+from gate.config.models import PolicyFile, complaints
+from gate.config.values import TcpAddress
+from gate.core.keys import Algorithm
+from gate.core.policy import Access
+from gate.errors import ConfigError
+
+SECRET = "0123456789abcdef0123456789abcdef"
+SHORTEST = f"""\
+origins: {{archive: {{url: "http://127.0.0.1:9000"}}}}
+applications: {{demo: {{keys: [{{kid: k1, secret: {SECRET}}}]}}}}
+"""
+
+
+@pytest.fixture
+def read(tmp_path: Path):
+    def call(text: str) -> PolicyFile:
+        path = tmp_path / "gate.yaml"
+        path.write_text(textwrap.dedent(text), "utf-8")
+        return load(path, PolicyFile, environ={"SECRET": SECRET}, check=complaints)
+
+    return call
+
+
+@pytest.fixture
+def problems(read, tmp_path: Path):
+    """What is wrong with a file: a line for each problem, without the file's name."""
+
+    def call(text: str) -> list[str]:
+        with pytest.raises(ConfigError) as caught:
+            read(text)
+        return [str(problem).removeprefix(f"{tmp_path}/gate.yaml:") for problem in caught.value.problems]
+
+    return call
+
+
+def test_the_shortest_file_has_defaults_for_everything_else(read):
+    policy = read(SHORTEST)
+    assert policy.listen == TcpAddress("127.0.0.1", 8080)
+    assert policy.admin.listen == TcpAddress("127.0.0.1", 8081)
+    assert policy.store == "embedded"
+    (key,) = policy.applications["demo"].keys
+    assert key.algorithm is Algorithm.HS256
+    (stream,) = policy.streams
+    assert (stream.match, stream.access, stream.layout) == ("/{resource}/**", Access.PRIVATE, "flussonic")
+    assert policy.sessions.idle == 60
+    assert policy.sessions.store_outage.running == 120
+
+
+def test_a_secret_shows_itself_nowhere(read):
+    policy = read(SHORTEST)
+    assert SECRET not in repr(policy)
+    assert SECRET not in policy.model_dump_json()
+
+
+def test_a_model_cannot_be_changed(read):
+    with pytest.raises(ValidationError, match="frozen"):
+        read(SHORTEST).store = "redis://"
+
+
+@pytest.mark.parametrize("store", ["embedded", "redis://h/0", "rediss://h", "unix:///run/valkey.sock"])
+def test_stores(read, store):
+    assert read(f"store: {store}\n{SHORTEST}").store == store
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("store: memcached://h", "1:8: store: expected embedded, redis://..., rediss://... or unix://..."),
+        ("stor: embedded", '1:1: stor: unknown key, did you mean "store"?'),
+        ("drain: soon", "1:8: drain: expected a duration such as 90s, 15m or 2h, or a number of seconds"),
+        ("listen: 80", "1:9: listen: expected an address such as 127.0.0.1:8080"),
+        ("sessions: {idle: 100ms}", "1:18: sessions.idle: expected at least 1s"),
+        ("sessions: {provisional: 0}", "1:25: sessions.provisional: expected at least 1s"),
+        ("sessions: {prefix: _s}", "1:20: sessions.prefix: expected a text of the form"),
+        ("sessions: {carrier: cookie}", "1:21: sessions.carrier: expected"),
+        ("sessions: {store_outage: {new: allow}}", "1:32: sessions.store_outage.new: expected"),
+        ("limits: {headers: 5}", "1:19: limits.headers: expected a number of at least 10"),
+        ("limits: {connections: 0}", "1:23: limits.connections: expected a number of at least 1"),
+        ("limits: {target: 1 MB}", "1:18: limits.target: expected a size such as 512B"),
+        ("cors: {origins: '*'}", "1:17: cors.origins: expected a list, found a string"),
+        ("admin: {token: ''}", "1:16: admin.token: expected a secret"),
+        ("streams: []", "1:10: streams: expected at least 1 entries"),
+        ("streams: [{match: cam1}]", "1:19: streams[0].match: a pattern begins with a slash"),
+        ("streams: [{match: '/a/**/b'}]", "1:19: streams[0].match: a segment of a pattern is text"),
+        ("streams: [{match: /**, access: open}]", "1:32: streams[0].access: expected"),
+        ("streams: [{match: /**, layout: nimble}]", "1:32: streams[0].layout: expected"),
+        ("streams: [{access: public}]", "1:11: streams[0].match: required"),
+    ],
+)
+def test_a_wrong_value_is_told_with_its_place(problems, line, problem):
+    found = problems(f"{line}\n{SHORTEST}")
+    assert any(one.startswith(problem) for one in found), found
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [
+        (
+            "origins: {}\napplications: {}\n",
+            ["1:10: origins: expected at least 1", "2:15: applications: expected at"],
+        ),
+        ("listen: :80\n", ["1:1: origins: required", "1:1: applications: required"]),
+        (SHORTEST.replace("demo", "de mo"), ["2:16: applications['de mo']: expected a text"]),
+        (
+            SHORTEST.replace("kid: k1", "kid: ''"),
+            ["2:36: applications.demo.keys[0].kid: expected at least 1 char"],
+        ),
+    ],
+)
+def test_what_must_be_there(problems, document, expected):
+    found = problems(document)
+    for start in expected:
+        assert any(one.startswith(start) for one in found), found
+
+
+class TestComplaints:
+    """What is wrong between values that are each right by themselves."""
+
+    TWO = f"""\
+        origins:
+          one: {{url: "http://127.0.0.1:9000"}}
+          two: {{url: "http://127.0.0.1:9001"}}
+        applications:
+          red: {{keys: [{{kid: k1, secret: {SECRET}}}]}}
+          blue: {{keys: [{{kid: k1, secret: {SECRET}}}]}}
+        streams:
+        """
+
+    def stream(self, line: str) -> str:
+        return textwrap.dedent(self.TWO) + f"  - {line}\n"
+
+    @pytest.mark.parametrize(
+        ("line", "expected"),
+        [
+            ("{match: /**, application: red, origin: one}", []),
+            ("{match: /**, access: public, origin: one}", []),
+            ("{match: /**, origin: one}", ["8:5: streams[0]: there are several applications: name one"]),
+            ("{match: /**, application: red}", ["8:5: streams[0]: there are several origins: name one"]),
+            (
+                "{match: /**, application: green, origin: three}",
+                [
+                    "8:31: streams[0].application: there is no application of this name; known are red, blue",
+                    "8:46: streams[0].origin: there is no origin of this name; known are one, two",
+                ],
+            ),
+            (
+                "{match: /**, access: protected, origin: one}",
+                ["8:5: streams[0]: networks go with access protected, and it needs them"],
+            ),
+            (
+                "{match: /**, access: public, origin: one, networks: [10.0.0.0/8]}",
+                ["8:5: streams[0]: networks go with access protected, and it needs them"],
+            ),
+            ("{match: /**, access: protected, origin: one, networks: [10.0.0.0/8]}", []),
+            (
+                "{match: /_s/x/**, application: red, origin: one}",
+                ["8:13: streams[0].match: /_s/ is the gate's own path"],
+            ),
+        ],
+    )
+    def test_streams(self, read, problems, line, expected):
+        if expected:
+            assert problems(self.stream(line)) == expected
+        else:
+            assert read(self.stream(line)).streams[0].match
+
+    def test_all_are_told_at_once_in_file_order(self, problems):
+        assert problems(f"""\
+            admin: {{listen: ":8081"}}
+            sessions: {{ticket_keys: [{SECRET}, short]}}
+            origins: {{archive: {{url: "http://127.0.0.1:9000"}}}}
+            applications:
+              demo:
+                keys:
+                  - {{kid: k1, secret: {SECRET}}}
+                  - {{kid: k1, algorithm: HS512, secret: !env SECRET}}
+            streams:
+              - {{match: /**, origin: archiv}}
+            """) == [
+            "1:17: admin.listen: beyond the loopback interface the admin listener needs a token",
+            "2:60: sessions.ticket_keys[1]: a secret for tickets needs at least 32 bytes",
+            "8:15: applications.demo.keys[1].kid: this kid names another key of the application",
+            "8:45: applications.demo.keys[1].secret: HS512 needs at least 64 bytes",
+            "10:26: streams[0].origin: there is no origin of this name; known are archive",
+        ]
+
+    @pytest.mark.parametrize(
+        ("admin", "fine"),
+        [
+            ('{listen: "127.0.0.2:1"}', True),
+            ('{listen: "[::1]:1"}', True),
+            ('{listen: "localhost:1"}', True),
+            ("{listen: unix:/run/x.sock}", True),
+            ('{listen: ":1", token: t}', True),
+            ('{listen: "0.0.0.0:1"}', False),
+            ('{listen: "[::]:1"}', False),
+            ('{listen: "localhost.evil.example:1"}', False),
+        ],
+    )
+    def test_beyond_loopback_the_admin_listener_needs_a_token(self, read, problems, admin, fine):
+        text = f"admin: {admin}\n{SHORTEST}"
+        if fine:
+            assert read(text).admin.listen
+        else:
+            assert problems(text) == [
+                "1:17: admin.listen: beyond the loopback interface the admin listener needs a token"
+            ]
+
+    @pytest.mark.parametrize(("algorithm", "length"), [("HS256", 32), ("HS384", 48), ("HS512", 64)])
+    def test_keys_are_as_long_as_their_hash(self, read, problems, algorithm, length):
+        def text(count: int) -> str:
+            return SHORTEST.replace(SECRET, f"{'x' * count}, algorithm: {algorithm}")
+
+        assert read(text(length))
+        assert problems(text(length - 1)) == [
+            f"2:48: applications.demo.keys[0].secret: {algorithm} needs at least {length} bytes"
+        ]
+
+
+def test_a_missing_secret_is_one_problem(problems):
+    assert problems(SHORTEST.replace(SECRET, "!env NOWHERE")) == [
+        "2:48: applications.demo.keys[0].secret: the environment variable NOWHERE is not set"
+    ]
