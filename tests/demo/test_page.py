@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from importlib import resources
+
+import aiohttp
+import pytest
+from aiohttp.test_utils import TestServer
+
+from gate.core.reasons import Reason
+from gate.demo.links import Act, Link, Media, Outcome, Step, refusal
+from gate.demo.page import describe, make_page
+
+WEB = resources.files("gate.demo") / "web"
+
+
+def make_link(path: str = "/cam1/index.m3u8?token=t") -> Link:
+    steps = (
+        Step(Act.OPEN, Outcome((302, 200)), 2),
+        Step(Act.REUSE, Outcome((200,)), 5),
+        Step(Act.OUTLIVE, refusal(Reason.SESSION_EXPIRED)),
+    )
+    return Link("short", "Ends", "Short", path, Media.PLAYLIST, "Words.", steps, session_s=5)
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[aiohttp.ClientSession]:
+    loads = iter(range(10))
+    page = make_page(lambda: [make_link(f"/cam1/index.m3u8?token={next(loads)}")])
+    async with TestServer(page) as server, aiohttp.ClientSession(server.make_url("/")) as session:
+        yield session
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/demo/", "text/html; charset=utf-8"),
+        ("/demo/page.css", "text/css; charset=utf-8"),
+        ("/demo/page.js", "text/javascript; charset=utf-8"),
+        ("/demo/links.json", "application/json; charset=utf-8"),
+    ],
+)
+async def test_files_are_typed_and_neither_stored_nor_let_out(
+    client: aiohttp.ClientSession, path: str, kind: str
+) -> None:
+    async with client.get(path) as response:
+        assert response.status == 200
+        assert response.headers["Content-Type"] == kind
+        assert response.headers["Cache-Control"] == "no-store"
+        assert response.headers["Referrer-Policy"] == "no-referrer"
+        assert response.headers["Content-Security-Policy"].startswith("default-src 'none'; script-src 'self';")
+
+
+async def test_every_load_has_links_of_its_own(client: aiohttp.ClientSession) -> None:
+    paths = []
+    for _ in range(2):
+        async with client.get("/demo/links.json") as response:
+            paths += [link["path"] for link in await response.json()]
+    assert paths == ["/cam1/index.m3u8?token=0", "/cam1/index.m3u8?token=1"]
+
+
+def test_a_link_as_the_script_reads_it() -> None:
+    plays = {"statuses": (302, 200), "reason": "", "plays": True}
+    assert describe(make_link()) == {
+        "name": "short",
+        "group": "Ends",
+        "title": "Short",
+        "path": "/cam1/index.m3u8?token=t",
+        "media": "playlist",
+        "words": "Words.",
+        "expected": "opening 1 to 2: plays (302, 200); its session link 5 times: plays (200); "
+        "after its end: 401 session_expired",
+        "openings": [plays, plays],
+        "reused": {"statuses": (200,), "reason": "", "plays": True},
+        "outlived": {"statuses": (401,), "reason": "session_expired", "plays": False},
+        "session_s": 5,
+    }
+
+
+@pytest.mark.parametrize("file", ["page.html", "page.css", "page.js"])
+def test_nothing_comes_from_elsewhere(file: str) -> None:
+    text = (WEB / file).read_text("utf-8")
+    assert not re.search(r"https?:|@import|url\(", text)
+
+
+def test_the_script_finds_what_it_looks_for() -> None:
+    page, script = (WEB / "page.html").read_text("utf-8"), (WEB / "page.js").read_text("utf-8")
+    assert set(re.findall(r'element\("([a-z-]+)"\)', script)) <= set(re.findall(r' id="([a-z-]+)"', page))
+    for name in re.findall(r'part\("\.([a-z]+)', script):
+        assert re.search(rf'class="[^"]*\b{name}\b', page), name
