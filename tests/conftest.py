@@ -66,7 +66,7 @@ class Running:
         return f"http://127.0.0.1:{self.node.admin.port}"
 
     def token(self, *resources: str, **claims: Any) -> str:
-        """A signed token: read on `resources` (all without any), live, one hour; claims override, None removes."""
+        """A token: read on `resources` (all without any), live, one hour; claims of None are left out."""
         grant = {"resources": list(resources)} if resources else {"all": True}
         claims = {"grants": {"read": grant}, "live": True, "exp": int(time.time()) + 3600, **claims}
         claims = {name: value for name, value in claims.items() if value is not None}
@@ -195,7 +195,7 @@ AskGate = Callable[..., Awaitable[Got]]
 
 @pytest.fixture
 def ask(http: ClientSession) -> AskGate:
-    """Asks a gate for a target, byte for byte, and follows no redirect: `ask(gate, target, method, **options)`."""
+    """Asks a gate for a target, byte for byte; follows no redirect: `ask(gate, target, method, **options)`."""
 
     async def ask(gate: Running, target: str, method: str = "GET", **options: Any) -> Got:
         url = URL(gate.url + target, encoded=True)
@@ -226,7 +226,7 @@ PLAYLIST = b"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\nhls/segment1.ts\n"
 
 
 async def serve_media(request: web.BaseRequest) -> web.StreamResponse:
-    """A playlist for every .m3u8, 404 for every path with `missing` in it, and else bytes that name the target."""
+    """A playlist for every .m3u8, 404 for a path with `missing` in it, and else bytes that name the target."""
     path = request.raw_path.partition("?")[0]
     if "missing" in path:
         return web.Response(status=404, text="the origin has no such thing")

@@ -358,7 +358,9 @@ class _Explanation:
         for error in errors:
             finding = self._locate(error)
             unions.setdefault(finding.union, {}).setdefault(finding.label, []).append(finding)
-        wrong = {finding.route for members in unions.values() for found in members.values() for finding in found}
+        wrong = {
+            finding.route for members in unions.values() for found in members.values() for finding in found
+        }
         for members in unions.values():
             certain = members.pop(None, [])
             for finding in (*certain, *_likeliest(list(members.values()))):

@@ -28,6 +28,8 @@ from gate.store.control import HEARTBEAT_S, Control
 from gate.store.sessions import Sessions
 from gate.wire.metrics import Metrics
 
+# A start and a revocation wait longer for the store than a viewer's request does.
+_OPERATOR_S: Final = 3.0
 _log: Final = logging.getLogger("gate")
 
 
@@ -52,12 +54,13 @@ class Node:
     async def _start(self, stack: AsyncExitStack) -> None:
         config, policy = self.config, self.config.policy
         url = config.store or await self._embedded(stack)
-        client = Client(url)
+        client, patient = Client(url), Client(url, timeout_s=_OPERATOR_S, connections=4)
         stack.push_async_callback(client.close)
-        for warning in await client.check():
+        stack.push_async_callback(patient.close)
+        for warning in await patient.check():
             _log.warning("%s", warning)
         responses = Responses()
-        control = Control(client, url, lambda: responses.cut_revoked(control.revoked))
+        control = Control(patient, url, lambda: responses.cut_revoked(control.revoked))
         stack.push_async_callback(control.stop)
         await control.start()
         tickets = TicketKeys(config.ticket_keys or await control.ticket_keys())

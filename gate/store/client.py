@@ -6,16 +6,20 @@ call is tried once and is short; whoever calls decides whether the same question
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+import contextlib
+import re
+from collections.abc import Awaitable, Callable, Sequence
 from importlib.resources import files
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import redis.exceptions as errors
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.maint_notifications import MaintNotificationsConfig
 
 from gate.errors import StoreError, StoreUnavailable
 
@@ -25,6 +29,12 @@ SCRIPTS: Final = ("open", "commit", "renew", "close", "revoke", "snapshot")
 OLDEST_REDIS: Final = (7, 0)
 # Errors by which a server says that it cannot serve now, though it answers.
 _PASSING: Final = ("LOADING", "READONLY", "OOM", "MISCONF", "TRYAGAIN", "MASTERDOWN", "NOREPLICAS", "BUSY")
+_PARTS: Final = frozenset({"connection_class", "host", "port", "path"})
+# What a URL may set beside them; time-outs, pool and decoding are the gate's own.
+_OPTIONS: Final = frozenset({"client_name", "db", "password", "username"})
+_TLS_OPTIONS: Final = frozenset(
+    {"ssl_ca_certs", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_keyfile", "ssl_password"}
+)
 _OUTAGES: Final = (
     errors.ConnectionError,
     errors.TimeoutError,
@@ -39,18 +49,22 @@ class Client:
 
     def __init__(self, url: str, *, timeout_s: float = CALL_TIMEOUT_S, connections: int = CONNECTIONS) -> None:
         """`url` is redis://, rediss:// or unix://. Raises StoreError for one that cannot be read."""
-        try:
-            options: dict[str, Any] = dict(parse_url(url))
-        except ValueError as error:
-            raise StoreError(f"store: {error}") from None
-        self.name = _without_secrets(url)
-        pool = BlockingConnectionPool(
+        self.name, options = _read_url(url)
+        self._password = options.get("password", "")
+        # Callers wait here for a connection. The library's own waiting pool forgets to wake the next one when
+        # the one that it woke has just been cancelled or has run out of time.
+        self._free = asyncio.Semaphore(connections)
+        self._timeout_s = timeout_s
+        pool = ConnectionPool(
             max_connections=connections,
-            timeout=timeout_s,
-            socket_timeout=timeout_s,
+            # The deadline of a call is its only time-out: the library's own costs a task for each command sent,
+            # and Python 3.11 loses a cancellation that arrives as that task ends.
+            socket_timeout=None,
             socket_connect_timeout=timeout_s,
             retry=Retry(NoBackoff(), 0),
             health_check_interval=0,
+            # A server's notice of maintenance would stretch the time-outs.
+            maint_notifications_config=MaintNotificationsConfig(enabled=False),
             **options,
         )
         self._redis = Redis.from_pool(pool)
@@ -58,21 +72,11 @@ class Client:
 
     async def script(self, name: str, keys: Sequence[str], args: Sequence[str | int | float]) -> Any:
         """The answer of one of the scripts in lua/."""
-        try:
-            return await self._scripts[name](keys=list(keys), args=list(args))
-        except errors.RedisError as error:
-            raise self._fault(error) from None
-        except (OSError, TimeoutError) as error:
-            raise StoreUnavailable(f"the store at {self.name} is out of reach: {error}") from None
+        return await self._ask(lambda: self._scripts[name](keys=list(keys), args=list(args)))
 
     async def call(self, *command: str | int | float | bytes) -> Any:
         """The answer of one command."""
-        try:
-            return await self._redis.execute_command(*command)  # type: ignore[no-untyped-call]
-        except errors.RedisError as error:
-            raise self._fault(error) from None
-        except (OSError, TimeoutError) as error:
-            raise StoreUnavailable(f"the store at {self.name} is out of reach: {error}") from None
+        return await self._ask(lambda: self._redis.execute_command(*command))  # type: ignore[no-untyped-call]
 
     async def check(self) -> list[str]:
         """Warnings about a server that will do; raises StoreError for one that may lose what it is told."""
@@ -95,11 +99,38 @@ class Client:
         return []
 
     async def close(self) -> None:
-        await self._redis.aclose()
-        await self._redis.connection_pool.disconnect()
+        """No connection is left."""
+        with contextlib.suppress(errors.RedisError, OSError):
+            await self._redis.aclose()
+
+    async def _ask(self, call: Callable[[], Awaitable[Any]]) -> Any:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._free.acquire()
+        except TimeoutError:
+            raise StoreUnavailable(f"the store at {self.name} is out of reach: no connection is free") from None
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await call()
+        except errors.RedisError as error:
+            raise self._fault(error) from None
+        except TimeoutError:
+            text = f"no answer within {self._timeout_s:g} s"
+            raise StoreUnavailable(f"the store at {self.name} is out of reach: {text}") from None
+        except OSError as error:
+            raise StoreUnavailable(f"the store at {self.name} is out of reach: {error}") from None
+        finally:
+            self._free.release()
 
     def _fault(self, error: errors.RedisError) -> StoreError:
-        text = str(error) or type(error).__name__
+        if isinstance(error.__cause__, errors.RedisError):
+            # What a server answers to a greeting is wrapped as if the connection had failed.
+            error = error.__cause__
+        # The library takes the code off the codes that it knows.
+        text = " ".join(filter(None, (error.status_code, str(error)))) or type(error).__name__
+        if self._password:
+            # A server that does not know a command names its arguments, those of a greeting too.
+            text = text.replace(self._password, "***")
         if isinstance(error, errors.AuthenticationError | errors.NoPermissionError):
             return StoreError(f"the store at {self.name} does not let the gate in: {text}")
         if isinstance(error, _OUTAGES) or text.startswith(_PASSING):
@@ -111,7 +142,36 @@ def _source(name: str) -> str:
     return (files("gate.store") / "lua" / f"{name}.lua").read_text("utf-8")
 
 
-def _without_secrets(url: str) -> str:
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    return f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}{parts.path}"
+def _read_url(url: str) -> tuple[str, dict[str, Any]]:
+    """The server's name, fit for a log, and how to connect to it. Raises StoreError.
+
+    A "/", "?", "#" or "@" that is not encoded in a password moves what follows it into another part of the
+    URL. So nothing of a URL is named but its scheme, host, port, database and socket, each in its own form.
+    """
+    try:
+        options: dict[str, Any] = dict(parse_url(url))
+        parts = urlsplit(url)
+        place = _place(parts, parts.port)
+    except ValueError:
+        place = None
+    if place is None:
+        raise StoreError(
+            "store: the URL cannot be read; expected redis://[user:password@]host[:port][/database], "
+            "rediss://... or unix://[user:password@]/path, with user and password percent-encoded"
+        )
+    known = _OPTIONS | _TLS_OPTIONS if parts.scheme == "rediss" else _OPTIONS
+    if not options.keys() <= known | _PARTS:
+        raise StoreError(f"store: {place}: the query of the URL may set only {', '.join(sorted(known))}")
+    return place, options
+
+
+def _place(parts: SplitResult, port: int | None) -> str | None:
+    if parts.fragment or "@" in parts.query:
+        return None
+    if parts.scheme == "unix":
+        return f"unix://{parts.path}" if parts.path and parts.netloc.rpartition("@")[2] == "" else None
+    if (parts.netloc and not parts.hostname) or re.fullmatch("(/[0-9]*)?", parts.path) is None:
+        return None
+    host = parts.hostname or "localhost"
+    shown = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{shown}{'' if port is None else f':{port}'}{parts.path}"

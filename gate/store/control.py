@@ -23,6 +23,8 @@ from gate.store.keys import FEED, REVOKED, TICKET_KEYS
 
 HEARTBEAT_S: Final = 1.0
 FEED_LENGTH: Final = 100_000
+# After a longer silence the feed may have been trimmed past the entry that was read last.
+SILENCE_S: Final = 3 * HEARTBEAT_S
 _RETRY_S: Final = 0.5
 _log: Final = logging.getLogger("gate.store")
 
@@ -34,8 +36,8 @@ class Control:
         """`on_revoked` is called after new entries have come into force."""
         self.revoked = Revocations()
         self._client = client
-        # A blocking read needs a connection and a time-out of its own.
-        self._feed = Client(url, timeout_s=HEARTBEAT_S * 3, connections=2)
+        # A blocking read needs a connection and a time-out of its own, and so does a set of many entries.
+        self._feed = Client(url, timeout_s=SILENCE_S, connections=2)
         self._on_revoked = on_revoked
         self._task: asyncio.Task[None] | None = None
         self._last = "0-0"
@@ -58,8 +60,12 @@ class Control:
         await self._feed.close()
 
     async def revoke(self, entry: str, until_s: float | None) -> None:
-        """`entry` is in force on every gate within a second, until Unix time `until_s` (None: for ever)."""
+        """`entry` is in force on every gate within a second, until Unix time `until_s` (None: for ever).
+
+        Raises ValueError for what is no entry, before any gate hears of it.
+        """
         until = "inf" if until_s is None else str(int(until_s) + 1)
+        Revocations().add(entry, float(until))
         await self._client.script("revoke", [REVOKED, FEED], [entry, until, FEED_LENGTH])
         self.revoked.add(entry, float(until))
         self._on_revoked()
@@ -73,10 +79,10 @@ class Control:
         return [urlsafe_b64decode(fields[generation]) for generation in newest]
 
     async def _read_all(self) -> None:
-        answer = await self._client.script("snapshot", [REVOKED, FEED], [])
-        self._last = answer[0].decode()
+        answer = await self._feed.script("snapshot", [REVOKED, FEED], [])
         for entry, until in zip(answer[1::2], answer[2::2], strict=True):
-            self.revoked.add(entry.decode(), float(until))
+            self._take(entry, until)
+        self._last = answer[0].decode()
         self._heard = time.monotonic()
         self._on_revoked()
 
@@ -98,13 +104,22 @@ class Control:
     async def _read_next(self) -> None:
         block_ms = int(HEARTBEAT_S * 1000)
         answer = await self._feed.call("XREAD", "BLOCK", block_ms, "COUNT", 1000, "STREAMS", FEED, self._last)
+        if self.silent_s > SILENCE_S:
+            await self._read_all()
+            return
         self._heard = time.monotonic()
         self.revoked.forget(time.time())
         if not answer:
             return
         entries = answer[FEED.encode()][0] if isinstance(answer, dict) else answer[0][1]
         for identity, fields in entries:
-            self._last = identity.decode()
             if (entry := fields.get(b"revoked")) is not None:
-                self.revoked.add(entry.decode(), float(fields[b"until"]))
+                self._take(entry, fields.get(b"until", b""))
+            self._last = identity.decode()
         self._on_revoked()
+
+    def _take(self, entry: bytes, until: bytes) -> None:
+        try:
+            self.revoked.add(entry.decode(), float(until))
+        except ValueError:
+            raise StoreError(f"the store holds a revocation that cannot be read: {entry!r}") from None

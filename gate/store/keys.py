@@ -7,7 +7,8 @@ same shard, and with it its tokens, sessions and leases:
     gate:{n}:s:<session>          hash    a session: facts for listing; opened, ends (ms), committed
     gate:{n}:t:<token>            set     the sessions that a limited token has committed; it only grows
     gate:{n}:g:<token>            string  the token's warrant, where it is too long for a ticket
-    gate:{n}:r:<token>:<client>   string  the session that this client last opened or committed
+    gate:{n}:r:<token>:<client>   string  the session that this client last opened or committed,
+                                          and the committed one before it while that lives
     gate:{n}:l:<owner>            zset    the owner's leases: <session>|<client> -> when it lapses (ms)
     gate:{n}:l                    zset    all leases of the shard, likewise
     gate:{n}:o:<visit>            set     what a visit owns

@@ -53,7 +53,7 @@ class Sessions:
         self._provisional_ms = int(provisional_s * 1000)
 
     async def open(self, opening: Opening, facts: Facts) -> Outcome:
-        """Opens a provisional session, or gives the client's own. `facts` are kept for those who list sessions."""
+        """Opens a provisional session, or gives the client's own. `facts` are kept for a list of sessions."""
         token = opening.token
         keys = ShardKeys(token.owner)
         session = session_id(token.owner, int(time.time() * 1000), secrets.token_bytes(8))
@@ -76,6 +76,7 @@ class Sessions:
                 keys.sessions,
                 LEEWAY_S * 1000,
                 warrant if len(warrant) > INLINE_WARRANT and not opening.resume_only else "",
+                KEEP_S * 1000,
                 *_flat(facts),
             ],
         )
@@ -101,7 +102,7 @@ class Sessions:
                 lease(ticket.session, client),
                 ticket.session_limit or 0,
                 ticket.max_concurrent or 0,
-                int((ticket.ends_at or 0) * 1000),
+                round((ticket.ends_at or 0) * 1000),
                 (ticket.token_expires_at or 0) * 1000,
                 self._idle_ms,
                 KEEP_S * 1000,
@@ -116,7 +117,7 @@ class Sessions:
         return Refused(_REASONS[answer[0]])
 
     async def renew(self, playbacks: Iterable[Playback]) -> set[tuple[str, str]]:
-        """Renews leases; gives the (session, client) pairs whose place another playback has taken."""
+        """Renews leases; gives the (session, client) pairs whose place is taken or whose session is closed."""
         shards: dict[int, list[Playback]] = defaultdict(list)
         for playback in playbacks:
             shards[shard_of(playback.owner)].append(playback)
@@ -143,7 +144,11 @@ class Sessions:
 
     async def warrant(self, ticket: Ticket) -> Warrant | None:
         """The warrant that was too long for the ticket; None where it is no longer kept."""
-        text = await self._client.call("GET", ShardKeys(ticket.owner).warrant(ticket.token))
+        key = ShardKeys(ticket.owner).warrant(ticket.token)
+        if ticket.token_expires_at is None:
+            text = await self._client.call("GETEX", key, "PX", KEEP_S * 1000)
+        else:
+            text = await self._client.call("GET", key)
         return None if text is None else load_warrant(text)
 
     async def _ask(self, script: str, keys: list[str], args: list[str | int | float]) -> Any:

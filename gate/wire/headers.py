@@ -6,6 +6,7 @@ here too: no origin ever sees a token, in a field, a cookie, a query or a Refere
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Final
 
@@ -59,17 +60,23 @@ _NOT_RETURNED: Final = HOP_BY_HOP | {
 }
 _SHARED_DIRECTIVES: Final = frozenset({"public", "s-maxage", "proxy-revalidate", "private", "must-understand"})
 
+# One directive, commas in its quoted text included (RFC 9111, section 5.2).
+_DIRECTIVE: Final = re.compile(r'(?:[^,"]|"[^"]*"|")+')
+
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
 RawFields = Iterable[tuple[bytes, bytes]]
 
 
 def for_origin(
     raw: RawFields, sources: Sources, *, address: str, host: str, scheme: str, request_id: str, manifest: bool
 ) -> Fields:
-    """The client's fields as the origin gets them, less credentials, plus who asked.
+    """The client's fields as the origin gets them, less credentials, plus who asked (`address`, `host`: empty
+    where that is not known).
 
     A manifest is asked for whole and unencoded, because it is read on its way back.
     """
-    pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in raw]
+    pairs = [(name.decode("latin-1"), _text(value)) for name, value in raw]
     dropped = _NOT_FORWARDED | sources.headers | _named_by_connection(pairs)
     if manifest:
         dropped |= {"range", "if-range", "accept-encoding"}
@@ -86,18 +93,18 @@ def for_origin(
         fields.append((name, value))
     if manifest:
         fields.append(("Accept-Encoding", "identity"))
-    return [
-        *fields,
+    own = [
         ("X-Forwarded-For", address),
         ("X-Forwarded-Host", host),
         ("X-Forwarded-Proto", scheme),
         ("X-Request-Id", request_id),
     ]
+    return fields + [(name, value) for name, value in own if value]
 
 
 def for_client(raw: RawFields, *, public: bool) -> Fields:
     """The origin's fields as the client gets them; what is not public may only be kept by the client itself."""
-    pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in raw]
+    pairs = [(name.decode("latin-1"), _text(value)) for name, value in raw]
     dropped = _NOT_RETURNED | _named_by_connection(pairs)
     fields: Fields = []
     control: list[str] = []
@@ -115,10 +122,23 @@ def for_client(raw: RawFields, *, public: bool) -> Fields:
     return fields
 
 
+def _text(value: bytes) -> str:
+    """The value such that it leaves as the bytes that it came as: whoever writes it encodes it as UTF-8.
+
+    Bytes that are not UTF-8 are read as Latin-1, which is what they were in HTTP's beginnings. Control
+    characters, which parsers let pass and writers do not, become spaces (RFC 9110, section 5.5).
+    """
+    try:
+        text = value.decode("utf-8")
+    except UnicodeDecodeError:
+        text = value.decode("latin-1")
+    return text if text.isprintable() else _CONTROL.sub(" ", text)
+
+
 def _private(values: list[str]) -> str:
     """The origin's directives without those for shared caches, and ``private``: a cache in front of the
     gate would answer without asking it."""
-    directives = [piece.strip() for value in values for piece in value.split(",")]
+    directives = [piece.strip() for value in values for piece in _DIRECTIVE.findall(value)]
     kept = [
         piece
         for piece in directives

@@ -1,5 +1,5 @@
 -- Commits a session for a client: takes a place of the token, once, and a lease among the live playbacks.
--- KEYS  1 the session   2 the token's committed sessions   3 the client's last session
+-- KEYS  1 the session   2 the token's committed sessions   3 the client's last sessions
 --       4 the owner's leases   5 the shard's leases
 -- ARGV  1 session id   2 lease name   3 limit (0 none)   4 playbacks at once (0 any)   5 session's end, ms (0 none)
 --       6 token's end, ms (0 none)   7 lease, ms   8 keep what has no end for, ms   9 leeway, ms
@@ -22,6 +22,7 @@ if most > 0 then
     if #live >= most then return {'busy', now, unpack(live, 1, 100)} end
   end
 end
+local kept = redis.call('PEXPIRETIME', KEYS[2])
 
 local forget = (ends > 0 and ends or now + tonumber(ARGV[8])) + leeway
 redis.call('HSET', KEYS[1], 'ends', ends, 'committed', 1, unpack(ARGV, 10))
@@ -30,7 +31,12 @@ redis.call('PEXPIREAT', KEYS[1], forget)
 redis.call('SET', KEYS[3], ARGV[1], 'PXAT', forget)
 if limit > 0 then
   redis.call('SADD', KEYS[2], ARGV[1])
-  if token_end > 0 then redis.call('PEXPIREAT', KEYS[2], token_end + leeway) end
+  -- Two tokens of one id may end at different times: the count outlasts both. -1: one of them has no end.
+  if token_end == 0 then
+    redis.call('PERSIST', KEYS[2])
+  elseif kept ~= -1 then
+    redis.call('PEXPIREAT', KEYS[2], math.max(kept, token_end + leeway))
+  end
 end
 for at = most > 0 and 4 or 5, 5 do
   redis.call('ZREMRANGEBYSCORE', KEYS[at], '-inf', now)

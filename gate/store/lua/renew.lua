@@ -2,15 +2,15 @@
 -- KEYS  1 the shard's leases
 -- ARGV  1 lease, ms   2 keep what has no end for, ms   3 shard prefix
 --       4.. in turn: session id, client, owner of a limited playback ('' where any number may play), '1' if endless
--- Gives {now ms, lease names that another playback has taken the place of}.
+-- Gives {now ms, names of leases that are lost}: another playback has taken the place, or the session was closed.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local lapses, lost = now + tonumber(ARGV[1]), {now}
 
 for at = 4, #ARGV, 4 do
   local name, owner = ARGV[at] .. '|' .. ARGV[at + 1], ARGV[at + 2]
-  local leases = ARGV[3] .. 'l:' .. owner
-  if owner ~= '' and not redis.call('ZSCORE', leases, name) then
+  local leases, session = ARGV[3] .. 'l:' .. owner, ARGV[3] .. 's:' .. ARGV[at]
+  if redis.call('EXISTS', session) == 0 or (owner ~= '' and not redis.call('ZSCORE', leases, name)) then
     lost[#lost + 1] = name
   else
     if owner ~= '' then
@@ -18,7 +18,7 @@ for at = 4, #ARGV, 4 do
       redis.call('PEXPIRE', leases, 2 * tonumber(ARGV[1]))
     end
     redis.call('ZADD', KEYS[1], lapses, name)
-    if ARGV[at + 3] == '1' then redis.call('PEXPIRE', ARGV[3] .. 's:' .. ARGV[at], ARGV[2]) end
+    if ARGV[at + 3] == '1' then redis.call('PEXPIRE', session, ARGV[2]) end
   end
 end
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)

@@ -1,0 +1,837 @@
+"""Sessions on a real Valkey: what opens, what counts, what plays, and that asking again changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import pytest
+import pytest_asyncio
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    invariant,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
+
+from gate.core.decision import Opened, Opening, Outcome, Refused
+from gate.core.grants import Action, Grant, Grants
+from gate.core.reasons import Reason
+from gate.core.session import session_id, shard_of
+from gate.core.ticket import Ticket
+from gate.core.token import Format, Rights, Token, Warrant, subject_owner, token_id
+from gate.store.client import Client
+from gate.store.keys import ShardKeys, lease, shard_prefix
+from gate.store.sessions import KEEP_S, LEEWAY_S, Playback, Sessions
+
+FACTS = {"application": "demo", "resource": "cam1", "agent": "VLC/3.0"}
+EXPIRY = int(time.time()) + 3600
+
+
+class Recording(Client):
+    """A client that remembers the last script that was run, so that a test can deliver it once more."""
+
+    last: tuple[str, list[str], list[str | int | float]]
+
+    async def script(self, name: str, keys: Sequence[str], args: Sequence[str | int | float]) -> Any:
+        self.last = name, list(keys), list(args)
+        return await super().script(name, keys, args)
+
+    async def deliver_again(self) -> Any:
+        return await super().script(*self.last)
+
+
+@pytest_asyncio.fixture
+async def client(store_url: str) -> AsyncIterator[Recording]:
+    """A patient client: no test here is about time-outs."""
+    client = Recording(store_url, timeout_s=5)
+    yield client
+    await client.close()
+
+
+@pytest.fixture
+def sessions(client: Recording) -> Sessions:
+    return Sessions(client, idle_s=60, provisional_s=30)
+
+
+def make_token(name: str = "token", subject: str | None = None, *resources: str, **fields: Any) -> Token:
+    grant = Grant(resources=frozenset(resources or ("cam1",)))
+    identity = token_id("demo", name)
+    made = Token(
+        application="demo",
+        format=Format.JWT,
+        id=identity,
+        owner=identity if subject is None else subject_owner("demo", subject),
+        subject=subject,
+        warrant=Warrant(Grants({Action.READ: grant}), Rights(live=True)),
+        expires_at=EXPIRY,
+    )
+    return replace(made, **fields)
+
+
+def make_ticket(token: Token, outcome: Outcome) -> Ticket:
+    """The ticket that the gate seals of an opening."""
+    assert isinstance(outcome, Opened), outcome
+    return Ticket(
+        session=outcome.session,
+        application=token.application,
+        token=token.id,
+        owner=token.owner,
+        subject=token.subject,
+        opened_at=int(outcome.opened_at),
+        ends_at=outcome.ends_at,
+        token_expires_at=token.expires_at,
+        issued_at=None,
+        session_limit=token.session_limit,
+        max_concurrent=token.max_concurrent,
+        warrant=token.warrant,
+    )
+
+
+def opening(token: Token, client: str = "a", *, resume_only: bool = False) -> Opening:
+    return Opening(token, client, resume_only)
+
+
+async def opened(sessions: Sessions, token: Token, client: str = "a") -> Ticket:
+    return make_ticket(token, await sessions.open(opening(token, client), FACTS))
+
+
+def playback(ticket: Ticket, client: str = "a") -> Playback:
+    return Playback(
+        ticket.session, client, ticket.owner, ticket.max_concurrent is not None, ticket.ends_at is None
+    )
+
+
+def reasons(outcomes: Iterable[Outcome]) -> list[Reason]:
+    return [outcome.reason for outcome in outcomes if isinstance(outcome, Refused)]
+
+
+async def lapse(client: Client, token: Token, ticket: Ticket, who: str = "a") -> None:
+    """What 30 s do to a provisional session."""
+    keys = ShardKeys(token.owner)
+    assert await client.call("PTTL", keys.session(ticket.session)) <= 30_000
+    await client.call("DEL", keys.session(ticket.session), keys.resume(token.id, who))
+
+
+async def without_ttl(client: Client) -> set[str]:
+    """The keys of the shards that would stay for ever."""
+    found = set()
+    for key in await client.call("KEYS", "gate:*"):
+        if b"{control}" not in key and await client.call("PTTL", key) == -1:
+            found.add(key.decode())
+    return found
+
+
+class TestOpen:
+    async def test_the_same_client_gets_its_provisional_session_again(self, sessions: Sessions) -> None:
+        token = make_token(session_limit=5)
+        first = await sessions.open(opening(token), FACTS)
+        again = await sessions.open(opening(token), FACTS)
+        other = await sessions.open(opening(token, "b"), FACTS)
+        assert isinstance(first, Opened)
+        assert first == again
+        assert isinstance(other, Opened)
+        assert other.session != first.session
+
+    async def test_a_committed_session_is_resumed_but_not_opened_again(self, sessions: Sessions) -> None:
+        token = make_token(session_limit=5)
+        ticket = await opened(sessions, token)
+        assert isinstance(await sessions.commit(ticket, "a", FACTS), Opened)
+        resumed = await sessions.open(opening(token, resume_only=True), FACTS)
+        assert isinstance(resumed, Opened)
+        assert (resumed.session, resumed.ends_at) == (ticket.session, ticket.ends_at)
+        fresh = await opened(sessions, token)
+        assert fresh.session != ticket.session
+        assert await sessions.open(opening(token, "b", resume_only=True), FACTS) == Refused(
+            Reason.SESSION_REQUIRED
+        )
+
+    async def test_a_committed_session_can_be_resumed_after_a_later_opening_lapsed(
+        self, sessions: Sessions, client: Recording
+    ) -> None:
+        token, keys = make_token(), ShardKeys(make_token().owner)
+        played = await opened(sessions, token)
+        await sessions.commit(played, "a", FACTS)
+        preview = await opened(sessions, token)
+        newest = await sessions.open(opening(token, resume_only=True), FACTS)
+        assert isinstance(newest, Opened)
+        assert newest.session == preview.session
+        # The opening lapses, and what its own keys lived for is over.
+        await client.call("DEL", keys.session(preview.session))
+        assert await client.call("PTTL", keys.resume(token.id, "a")) > 3_600_000
+        resumed = await sessions.open(opening(token, resume_only=True), FACTS)
+        assert isinstance(resumed, Opened)
+        assert resumed.session == played.session
+
+    async def test_the_limit_counts_what_was_committed(self, sessions: Sessions) -> None:
+        token = make_token(session_limit=1)
+        tickets = [await opened(sessions, token, f"client{n}") for n in range(20)]
+        assert len({ticket.session for ticket in tickets}) == 20
+        assert isinstance(await sessions.commit(tickets[7], "client7", FACTS), Opened)
+        assert await sessions.open(opening(token, "b"), FACTS) == Refused(Reason.SESSION_LIMIT)
+        # Who plays is not in the way of itself.
+        assert isinstance(await sessions.open(opening(token, "client7", resume_only=True), FACTS), Opened)
+
+    async def test_ends_are_computed_by_the_server(self, sessions: Sessions, client: Recording) -> None:
+        async def server_ms() -> int:
+            seconds, micros = await client.call("TIME")
+            return int(seconds) * 1000 + int(micros) // 1000
+
+        before = await server_ms()
+        usage = await sessions.open(opening(make_token("u", usage_s=60)), FACTS)
+        expiry = await sessions.open(opening(make_token("e", usage_s=7200)), FACTS)
+        endless = await sessions.open(opening(make_token("n", expires_at=None)), FACTS)
+        counted = await sessions.open(opening(make_token("c", expires_at=None, usage_s=60)), FACTS)
+        after = await server_ms()
+        assert isinstance(usage, Opened)
+        assert before <= round(usage.opened_at * 1000) <= after
+        assert usage.ends_at == pytest.approx(usage.opened_at + 60, abs=1e-6)
+        assert isinstance(expiry, Opened)
+        assert expiry.ends_at == EXPIRY
+        assert isinstance(endless, Opened)
+        assert endless.ends_at is None
+        assert isinstance(counted, Opened)
+        assert counted.ends_at == pytest.approx(counted.opened_at + 60, abs=1e-6)
+
+    async def test_an_expired_token_opens_nothing(self, sessions: Sessions, client: Recording) -> None:
+        expired = make_token(expires_at=int(time.time()) - 1)
+        for resume_only in (False, True):
+            outcome = await sessions.open(opening(expired, resume_only=resume_only), FACTS)
+            assert outcome == Refused(Reason.TOKEN_EXPIRED)
+        assert await client.call("DBSIZE") == 0
+
+    async def test_a_session_that_ended_is_neither_given_again_nor_resumed(self, sessions: Sessions) -> None:
+        token = make_token(usage_s=1)
+        ticket = await opened(sessions, token)
+        await sessions.commit(ticket, "a", FACTS)
+        await asyncio.sleep(1.05)
+        assert await sessions.open(opening(token, resume_only=True), FACTS) == Refused(Reason.SESSION_REQUIRED)
+        assert await sessions.commit(ticket, "a", FACTS) == Refused(Reason.SESSION_EXPIRED)
+        assert (await opened(sessions, token)).session != ticket.session
+
+    async def test_a_repeated_call_gives_the_same_answer(self, sessions: Sessions, client: Recording) -> None:
+        token = make_token(session_limit=2, usage_s=60)
+        ticket = await opened(sessions, token)
+        call = client.last
+        first = await client.script(*call)
+        await sessions.open(opening(token, "b"), FACTS)
+        assert (await client.script(*call))[:4] == first[:4]
+        await sessions.commit(ticket, "a", FACTS)
+        assert (await client.script(*call))[:4] == first[:4]
+        for name in ("c", "d"):
+            await sessions.commit(await opened(sessions, make_token(session_limit=5), name), name, FACTS)
+        assert (await client.script(*call))[:4] == first[:4]
+        assert first[1].decode() == ticket.session
+
+    async def test_a_refusal_stores_nothing(self, sessions: Sessions, client: Recording) -> None:
+        token = make_token(session_limit=1)
+        assert await sessions.open(opening(token, resume_only=True), FACTS) == Refused(Reason.SESSION_REQUIRED)
+        assert await client.call("DBSIZE") == 0
+        await sessions.commit(await opened(sessions, token), "a", FACTS)
+        held = await client.call("DBSIZE")
+        await sessions.open(opening(token, "b"), FACTS)
+        assert await client.call("DBSIZE") == held
+
+
+class TestCommit:
+    async def test_it_counts_once_whoever_repeats_it(self, sessions: Sessions, client: Recording) -> None:
+        token = make_token(session_limit=2)
+        ticket = await opened(sessions, token)
+        outcomes = [await sessions.commit(ticket, who, FACTS) for who in ("a", "a", "b", "c")]
+        assert outcomes == [Opened(ticket.session, ticket.opened_at, ticket.ends_at)] * 4
+        assert (await client.deliver_again())[0] == b"committed"
+        assert await client.call("SCARD", ShardKeys(token.owner).committed(token.id)) == 1
+
+    async def test_the_ends_of_a_session_stay_to_the_millisecond(
+        self, sessions: Sessions, client: Recording
+    ) -> None:
+        for n in range(50):
+            token = make_token(f"t{n}", usage_s=60)
+            ticket = await opened(sessions, token)
+            await sessions.commit(ticket, "a", FACTS)
+            resumed = await sessions.open(opening(token, resume_only=True), FACTS)
+            assert isinstance(resumed, Opened)
+            assert resumed.ends_at == ticket.ends_at
+
+    async def test_of_a_hundred_racers_exactly_the_limit_commit(self, store_url: str) -> None:
+        clients = [Client(store_url, timeout_s=5) for _ in range(2)]
+        gates = [Sessions(client, idle_s=60, provisional_s=30) for client in clients]
+        token = make_token(session_limit=5)
+        tickets = await asyncio.gather(*(opened(gates[n % 2], token, f"c{n}") for n in range(100)))
+        outcomes = await asyncio.gather(
+            *(gates[(n + 1) % 2].commit(ticket, f"c{n}", FACTS) for n, ticket in enumerate(tickets))
+        )
+        assert reasons(outcomes) == [Reason.SESSION_LIMIT] * 95
+        assert await clients[0].call("SCARD", ShardKeys(token.owner).committed(token.id)) == 5
+        for client in clients:
+            await client.close()
+
+    async def test_of_a_single_use_token_exactly_one_ticket_ever_plays(self, sessions: Sessions) -> None:
+        token = make_token(session_limit=1, single_use=True)
+        tickets = await asyncio.gather(*(opened(sessions, token, f"c{n}") for n in range(100)))
+        for _ in range(2):
+            outcomes = await asyncio.gather(*(sessions.commit(ticket, "x", FACTS) for ticket in tickets))
+            assert reasons(outcomes) == [Reason.SESSION_LIMIT] * 99
+        (winner,) = [outcome.session for outcome in outcomes if isinstance(outcome, Opened)]
+        assert winner in {ticket.session for ticket in tickets}
+
+    async def test_a_lapsed_link_commits_while_there_is_room(
+        self, sessions: Sessions, client: Recording
+    ) -> None:
+        token = make_token(session_limit=2)
+        early, late, third = [await opened(sessions, token, who) for who in "abc"]
+        for ticket, who in ((early, "a"), (late, "b"), (third, "c")):
+            await lapse(client, token, ticket, who)
+        assert isinstance(await sessions.commit(early, "a", FACTS), Opened)
+        assert isinstance(await sessions.commit(late, "b", FACTS), Opened)
+        assert await sessions.commit(third, "c", FACTS) == Refused(Reason.SESSION_LIMIT)
+        resumed = await sessions.open(opening(token, resume_only=True), FACTS)
+        assert isinstance(resumed, Opened)
+        assert (resumed.session, resumed.ends_at) == (early.session, early.ends_at)
+
+    async def test_an_ended_session_is_refused(self, sessions: Sessions, client: Recording) -> None:
+        ticket = replace(await opened(sessions, make_token()), ends_at=time.time() - 0.1)
+        held = await client.call("DBSIZE")
+        assert await sessions.commit(ticket, "a", FACTS) == Refused(Reason.SESSION_EXPIRED)
+        assert await client.call("DBSIZE") == held
+
+    async def test_the_count_outlasts_each_of_two_tokens_with_one_id(
+        self, sessions: Sessions, client: Recording
+    ) -> None:
+        long, short = make_token(session_limit=9), make_token(session_limit=9, expires_at=EXPIRY - 3000)
+        counted = ShardKeys(long.owner).committed(long.id)
+        for token, who in ((short, "a"), (long, "b"), (short, "c")):
+            await sessions.commit(await opened(sessions, token, who), who, FACTS)
+        assert await client.call("PEXPIRETIME", counted) >= (EXPIRY + LEEWAY_S) * 1000
+        endless = make_token(session_limit=9, expires_at=None)
+        for token, who in ((endless, "d"), (short, "e")):
+            await sessions.commit(await opened(sessions, token, who), who, FACTS)
+        assert await client.call("PTTL", counted) == -1
+
+
+class TestPlaybacksAtOnce:
+    async def test_they_are_counted_by_owner_and_listed(self, sessions: Sessions) -> None:
+        phone, tablet, tv = [make_token(name, "viewer", max_concurrent=2) for name in ("p", "t", "v")]
+        tickets = {
+            name: await opened(sessions, token, name)
+            for name, token in zip("ptv", (phone, tablet, tv), strict=True)
+        }
+        before = int(time.time())
+        for name in "pt":
+            facts = {"resource": f"cam-{name}", "agent": f"player {name}"}
+            assert isinstance(await sessions.commit(tickets[name], name, facts), Opened)
+        refused = await sessions.commit(tickets["v"], "v", FACTS)
+        assert isinstance(refused, Refused)
+        assert refused.reason is Reason.TOO_MANY_PLAYBACKS
+        found = {conflict["id"]: conflict for conflict in refused.conflicts}
+        for name in "pt":
+            conflict = found.pop(tickets[name].session)
+            since = conflict.pop("since")
+            assert isinstance(since, int)
+            assert before - 1 <= since <= time.time()
+            assert conflict == {
+                "id": tickets[name].session,
+                "resource": f"cam-{name}",
+                "device": f"player {name}",
+            }
+        assert not found
+        # Another viewer is not in the way.
+        other = make_token("o", "other", max_concurrent=1)
+        assert isinstance(await sessions.commit(await opened(sessions, other), "a", FACTS), Opened)
+
+    async def test_a_playback_renews_its_own_place(self, sessions: Sessions) -> None:
+        ticket = await opened(sessions, make_token(max_concurrent=1))
+        for _ in range(3):
+            assert isinstance(await sessions.commit(ticket, "a", FACTS), Opened)
+        # The same link in other hands is another playback.
+        assert reasons([await sessions.commit(ticket, "b", FACTS)]) == [Reason.TOO_MANY_PLAYBACKS]
+
+    async def test_a_refusal_uses_no_place_of_the_token(self, sessions: Sessions, client: Recording) -> None:
+        token = make_token(session_limit=2, max_concurrent=1)
+        first, second = await opened(sessions, token, "a"), await opened(sessions, token, "b")
+        await sessions.commit(first, "a", FACTS)
+        await sessions.commit(second, "b", FACTS)
+        assert await client.call("SMEMBERS", ShardKeys(token.owner).committed(token.id)) == {
+            first.session.encode()
+        }
+
+    async def test_a_lapsed_lease_makes_room_and_is_lost_once_it_is_taken(self, client: Recording) -> None:
+        sessions = Sessions(client, idle_s=0.15, provisional_s=30)
+        token = make_token(max_concurrent=1)
+        first, second = await opened(sessions, token, "a"), await opened(sessions, token, "b")
+        assert isinstance(await sessions.commit(first, "a", FACTS), Opened)
+        assert reasons([await sessions.commit(second, "b", FACTS)]) == [Reason.TOO_MANY_PLAYBACKS]
+        await asyncio.sleep(0.2)
+        # Silent for too long, but nobody came: the place is still its own.
+        assert await sessions.renew([playback(first, "a")]) == set()
+        assert reasons([await sessions.commit(second, "b", FACTS)]) == [Reason.TOO_MANY_PLAYBACKS]
+        await asyncio.sleep(0.2)
+        assert isinstance(await sessions.commit(second, "b", FACTS), Opened)
+        assert await sessions.renew([playback(first, "a"), playback(second, "b")]) == {(first.session, "a")}
+        assert await sessions.renew([playback(first, "a")]) == {(first.session, "a")}
+        assert await client.call("ZRANGE", ShardKeys(token.owner).leases, 0, -1) == [
+            lease(second.session, "b").encode()
+        ]
+
+    async def test_of_a_hundred_racers_exactly_so_many_play(self, store_url: str) -> None:
+        clients = [Client(store_url, timeout_s=5) for _ in range(2)]
+        gates = [Sessions(client, idle_s=60, provisional_s=30) for client in clients]
+        tokens = [make_token(f"t{n}", "viewer", max_concurrent=5) for n in range(100)]
+        tickets = await asyncio.gather(*(opened(gates[n % 2], token) for n, token in enumerate(tokens)))
+        outcomes = await asyncio.gather(
+            *(gates[(n + 1) % 2].commit(ticket, "a", FACTS) for n, ticket in enumerate(tickets))
+        )
+        assert reasons(outcomes) == [Reason.TOO_MANY_PLAYBACKS] * 95
+        for refused in outcomes:
+            assert isinstance(refused, Opened) or len(refused.conflicts) == 5
+        for client in clients:
+            await client.close()
+
+
+class TestRenew:
+    async def test_renewed_leases_live_on(self, client: Recording) -> None:
+        sessions = Sessions(client, idle_s=0.3, provisional_s=30)
+        limited = await opened(sessions, make_token("l", max_concurrent=1))
+        free = await opened(sessions, make_token("f"))
+        for ticket in (limited, free):
+            await sessions.commit(ticket, "a", FACTS)
+        for _ in range(5):
+            await asyncio.sleep(0.1)
+            assert await sessions.renew([playback(limited), playback(free)]) == set()
+        assert reasons([await sessions.commit(limited, "b", FACTS)]) == [Reason.TOO_MANY_PLAYBACKS]
+        for ticket in (limited, free):
+            keys = ShardKeys(ticket.owner)
+            assert await client.call("ZCARD", keys.all_leases) == 1
+            assert 300 < await client.call("PTTL", keys.all_leases) <= 600
+        assert 300 < await client.call("PTTL", ShardKeys(limited.owner).leases) <= 600
+        assert await without_ttl(client) == set()
+
+    async def test_what_was_closed_does_not_come_back(self, sessions: Sessions, client: Recording) -> None:
+        free, limited = make_token("f"), make_token("l", max_concurrent=1)
+        for token in (free, limited):
+            ticket = await opened(sessions, token)
+            await sessions.commit(ticket, "a", FACTS)
+            await sessions.close(ticket.session, ticket.owner)
+            assert await sessions.renew([playback(ticket)]) == {(ticket.session, "a")}
+            assert await client.call("EXISTS", ShardKeys(token.owner).all_leases) == 0
+
+    async def test_a_thousand_go_out_in_few_calls(self, sessions: Sessions, client: Recording) -> None:
+        token = make_token()
+        ticket = await opened(sessions, token)
+        await sessions.commit(ticket, "a", FACTS)
+        await sessions.renew([playback(ticket)])
+        await client.call("CONFIG", "RESETSTAT")
+        assert await sessions.renew(playback(ticket, f"c{n}") for n in range(1000)) == set()
+        stats = await client.call("INFO", "commandstats")
+        assert stats["cmdstat_evalsha"]["calls"] == 5
+        assert await client.call("ZCARD", ShardKeys(token.owner).all_leases) == 1001
+
+    async def test_a_session_without_end_is_kept_while_it_plays(
+        self, sessions: Sessions, client: Recording
+    ) -> None:
+        token = make_token(expires_at=None)
+        ticket = await opened(sessions, token)
+        await sessions.commit(ticket, "a", FACTS)
+        key = ShardKeys(token.owner).session(ticket.session)
+        await client.call("PEXPIRE", key, 1000)
+        await sessions.renew([playback(ticket)])
+        assert await client.call("PTTL", key) > KEEP_S * 1000 - 5000
+        # One that ends does not live longer because it plays.
+        short = await opened(sessions, make_token("s"))
+        await sessions.commit(short, "a", FACTS)
+        key = ShardKeys(short.owner).session(short.session)
+        before = await client.call("PEXPIRETIME", key)
+        await sessions.renew([playback(short)])
+        assert await client.call("PEXPIRETIME", key) == before == (EXPIRY + LEEWAY_S) * 1000
+
+    async def test_nothing_to_renew_asks_nobody(self, sessions: Sessions, client: Recording) -> None:
+        await client.call("CONFIG", "RESETSTAT")
+        assert await sessions.renew([]) == set()
+        assert "cmdstat_evalsha" not in await client.call("INFO", "commandstats")
+
+
+class TestClose:
+    async def test_its_leases_are_free_and_what_counted_stays(
+        self, sessions: Sessions, client: Recording
+    ) -> None:
+        token = make_token(session_limit=2, max_concurrent=3)
+        ticket, other = await opened(sessions, token, "a"), await opened(sessions, token, "z")
+        for who in "ab":
+            await sessions.commit(ticket, who, FACTS)
+        await sessions.commit(other, "z", FACTS)
+        assert await sessions.close(ticket.session, ticket.owner) == 2
+        assert await sessions.close(ticket.session, ticket.owner) == 0
+        keys = ShardKeys(token.owner)
+        left = [lease(other.session, "z").encode()]
+        assert await client.call("ZRANGE", keys.leases, 0, -1) == left
+        assert await client.call("ZRANGE", keys.all_leases, 0, -1) == left
+        assert await client.call("SCARD", keys.committed(token.id)) == 2
+        assert await sessions.open(opening(token, resume_only=True), FACTS) == Refused(Reason.SESSION_REQUIRED)
+        assert await sessions.close("00" + "0" * 22, token.owner) == 0
+
+
+class TestWarrant:
+    async def test_a_long_one_is_kept_for_the_ticket(self, sessions: Sessions, client: Recording) -> None:
+        resources = [f"building/{n}/cam" for n in range(500)]
+        token, short = make_token("long", None, *resources), make_token("short")
+        assert await sessions.warrant(await opened(sessions, token)) == token.warrant
+        assert await sessions.warrant(await opened(sessions, short)) is None
+        key = ShardKeys(token.owner).warrant(token.id)
+        assert await client.call("PEXPIRETIME", key) == (EXPIRY + LEEWAY_S) * 1000
+        # An earlier end of another token of this id does not take it away.
+        await opened(sessions, replace(token, expires_at=EXPIRY - 3000), "b")
+        assert await client.call("PEXPIRETIME", key) == (EXPIRY + LEEWAY_S) * 1000
+
+    async def test_without_an_end_it_is_kept_while_it_is_asked_for(
+        self, sessions: Sessions, client: Recording
+    ) -> None:
+        token = make_token("long", None, *(f"cam{n}" for n in range(500)), expires_at=None)
+        ticket = await opened(sessions, token)
+        key = ShardKeys(token.owner).warrant(token.id)
+        assert await client.call("PTTL", key) > KEEP_S * 1000 - 5000
+        await client.call("PEXPIRE", key, 5000)
+        assert await sessions.warrant(ticket) == token.warrant
+        assert await client.call("PTTL", key) > KEEP_S * 1000 - 5000
+        await client.call("DEL", key)
+        assert await sessions.warrant(ticket) is None
+
+
+class TestForgetting:
+    async def test_everything_has_a_ttl_that_outlasts_what_it_guards(
+        self, sessions: Sessions, client: Recording
+    ) -> None:
+        resources = [f"cam{n}" for n in range(500)]
+        limits: list[dict[str, Any]] = [
+            {},
+            {"session_limit": 2},
+            {"max_concurrent": 2},
+            {"usage_s": 60},
+            {"session_limit": 2, "max_concurrent": 1, "usage_s": 60},
+        ]
+        endless = set()
+        for n, fields in enumerate(limits):
+            for expires_at in (EXPIRY, None):
+                token = make_token(f"{n}{expires_at}", None, *resources, expires_at=expires_at, **fields)
+                keys = ShardKeys(token.owner)
+                if expires_at is None and "session_limit" in fields:
+                    endless.add(keys.committed(token.id))
+                ticket = await opened(sessions, token)
+                assert await without_ttl(client) <= endless
+                await sessions.commit(ticket, "a", FACTS)
+                assert await without_ttl(client) <= endless
+                if expires_at is not None and "session_limit" in fields:
+                    until = await client.call("PEXPIRETIME", keys.committed(token.id))
+                    assert until >= (EXPIRY + LEEWAY_S) * 1000
+                until = await client.call("PEXPIRETIME", keys.session(ticket.session))
+                assert until >= ((ticket.ends_at or 0) + LEEWAY_S) * 1000 - 1
+                await sessions.renew([playback(ticket)])
+                await opened(sessions, token, "b")
+                await sessions.open(opening(token, resume_only=True), FACTS)
+                await sessions.warrant(ticket)
+                assert await without_ttl(client) <= endless
+                await sessions.close(ticket.session, ticket.owner)
+        assert await without_ttl(client) == endless
+
+
+class LostReplies:
+    """A wire to the store that loses the answers to as many calls of scripts as it is told."""
+
+    def __init__(self, url: str) -> None:
+        self._socket = unquote(urlsplit(url).path)
+        self.lose = 0
+
+    async def __aenter__(self) -> str:
+        self._server = await asyncio.start_server(self._carry, "127.0.0.1", 0)
+        return f"redis://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        store_reader, store_writer = await asyncio.open_unix_connection(self._socket)
+        try:
+            while request := await reader.read(65536):
+                store_writer.write(request)
+                answer = await store_reader.read(65536)
+                if b"EVALSHA" in request and b"NOSCRIPT" not in answer and self.lose:
+                    self.lose -= 1
+                    break
+                writer.write(answer)
+        finally:
+            store_writer.close()
+            writer.close()
+
+
+class TestLostReplies:
+    async def test_they_neither_count_twice_nor_refuse_the_viewer(
+        self, store_url: str, client: Recording
+    ) -> None:
+        wire = LostReplies(store_url)
+        async with wire as url:
+            lossy = Client(url, timeout_s=5, connections=2)
+            sessions = Sessions(lossy, idle_s=60, provisional_s=30)
+            token = make_token(session_limit=1, max_concurrent=1)
+            wire.lose = 1
+            ticket = await opened(sessions, token)
+            keys = ShardKeys(token.owner)
+            assert await client.call("KEYS", keys.sessions + "*") == [keys.session(ticket.session).encode()]
+            wire.lose = 1
+            assert isinstance(await sessions.commit(ticket, "a", FACTS), Opened)
+            wire.lose = 1
+            assert await sessions.renew([playback(ticket)]) == set()
+            wire.lose = 1
+            assert reasons([await sessions.open(opening(token, "b"), FACTS)]) == [Reason.SESSION_LIMIT]
+            assert wire.lose == 0
+            assert await client.call("SCARD", keys.committed(token.id)) == 1
+            assert await client.call("ZCARD", keys.leases) == 1
+            await lossy.close()
+
+
+# All that the store holds, in one answer: key, type, milliseconds to live, content.
+DUMP = """
+local found = {}
+for _, key in ipairs(redis.call('KEYS', 'gate:*')) do
+  local kind, content = redis.call('TYPE', key).ok, nil
+  if kind == 'hash' then content = redis.call('HMGET', key, 'committed')
+  elseif kind == 'set' then content = redis.call('SMEMBERS', key)
+  elseif kind == 'zset' then content = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
+  else content = {redis.call('GET', key)} end
+  found[#found + 1] = {key, redis.call('PTTL', key), content}
+end
+return found
+"""
+TOKENS = [
+    make_token("free"),
+    make_token("once", session_limit=1),
+    make_token("endless", session_limit=2, max_concurrent=1, expires_at=None),
+    make_token("phone", "viewer", max_concurrent=2),
+    make_token("tablet", "viewer", max_concurrent=2, session_limit=3),
+]
+CLIENTS = ["a", "b", "c"]
+Play = tuple[int, Ticket]
+
+
+class SessionMachine(RuleBasedStateMachine):
+    """Sessions beside a model in plain Python; time is made to pass by taking away what has a short life."""
+
+    plays: Bundle[Play] = Bundle("plays")
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.client = Recording(url, timeout_s=5, connections=2)
+        self.sessions = Sessions(self.client, idle_s=600, provisional_s=300)
+        self.run(self.client.call("FLUSHALL"))
+        self.alive: dict[str, bool] = {}  # session -> committed
+        self.last: dict[tuple[str, str], list[str]] = {}  # (token, client) -> sessions
+        self.counted: dict[str, set[str]] = defaultdict(set)  # token -> sessions
+        self.leases: dict[str, dict[str, bool]] = defaultdict(dict)  # owner -> lease -> live
+        self.all: dict[int, dict[str, bool]] = defaultdict(dict)  # shard -> lease -> live
+
+    def run(self, call: Any) -> Any:
+        return self.runner.run(call)
+
+    def teardown(self) -> None:
+        self.run(self.client.close())
+        self.runner.close()
+
+    def ask(self, call: Any, times: int) -> Any:
+        """The answer to a call whose script is delivered so many times more, with the same answer each time."""
+        answer = self.run(call)
+        if times:
+            again = [self.run(self.client.deliver_again()) for _ in range(times)]
+            kinds = {bytes(reply[0]) if isinstance(reply[0], bytes) else b"" for reply in again}
+            if isinstance(answer, Opened):
+                assert kinds <= {b"opened", b"committed"}
+                assert {reply[1] for reply in again if reply[0] == b"opened"} <= {answer.session.encode()}
+            elif isinstance(answer, Refused):
+                assert not kinds & {b"opened", b"committed"}
+            else:
+                assert all({tuple(name.decode().split("|")) for name in reply[1:]} == answer for reply in again)
+        return answer
+
+    @rule(
+        target=plays,
+        index=st.integers(0, len(TOKENS) - 1),
+        client=st.sampled_from(CLIENTS),
+        resume_only=st.booleans(),
+        times=st.integers(0, 2),
+    )
+    def open(self, index: int, client: str, resume_only: bool, times: int) -> Any:
+        token = TOKENS[index]
+        outcome = self.ask(self.sessions.open(Opening(token, client, resume_only), FACTS), times)
+        if not resume_only and token.session_limit and len(self.counted[token.id]) >= token.session_limit:
+            assert outcome == Refused(Reason.SESSION_LIMIT)
+            return multiple()
+        before: list[str] = []
+        for session in self.last.get((token.id, client), []):
+            if session in self.alive:
+                if resume_only or not self.alive[session]:
+                    assert isinstance(outcome, Opened)
+                    assert outcome.session == session
+                    return index, make_ticket(token, outcome)
+                before = before or [session]
+        if resume_only:
+            assert outcome == Refused(Reason.SESSION_REQUIRED)
+            return multiple()
+        assert isinstance(outcome, Opened)
+        assert outcome.session not in self.alive
+        self.alive[outcome.session] = False
+        self.last[token.id, client] = [outcome.session, *before]
+        return index, make_ticket(token, outcome)
+
+    @rule(play=plays, client=st.sampled_from(CLIENTS), times=st.integers(0, 2))
+    def commit(self, play: Play, client: str, times: int) -> None:
+        token, ticket = TOKENS[play[0]], play[1]
+        name, own = lease(ticket.session, client), self.leases[token.owner]
+        outcome = self.ask(self.sessions.commit(ticket, client, FACTS), times)
+        counted = self.counted[token.id]
+        if token.session_limit and ticket.session not in counted and len(counted) >= token.session_limit:
+            assert outcome == Refused(Reason.SESSION_LIMIT)
+            return
+        live = {other for other, lives in own.items() if lives}
+        if token.max_concurrent and name not in live and len(live) >= token.max_concurrent:
+            assert isinstance(outcome, Refused)
+            assert outcome.reason is Reason.TOO_MANY_PLAYBACKS
+            ids = sorted(str(conflict["id"]) for conflict in outcome.conflicts)
+            assert ids == sorted(other.partition("|")[0] for other in live)
+            return
+        assert outcome == Opened(ticket.session, ticket.opened_at, ticket.ends_at)
+        self.alive[ticket.session] = True
+        self.last[token.id, client] = [ticket.session]
+        if token.session_limit:
+            counted.add(ticket.session)
+        places = [self.all[shard_of(token.owner)]] + ([own] if token.max_concurrent else [])
+        for place in places:
+            prune(place)
+            place[name] = True
+
+    @rule(target=plays, index=st.integers(0, len(TOKENS) - 1), client=st.sampled_from(CLIENTS))
+    def open_and_play(self, index: int, client: str) -> Any:
+        """What most viewers do."""
+        play = self.open(index, client, resume_only=False, times=0)
+        if isinstance(play, tuple):
+            self.commit(play, client, times=0)
+        return play
+
+    @rule(plays_=st.lists(plays, max_size=4), client=st.sampled_from(CLIENTS), times=st.integers(0, 2))
+    def renew(self, plays_: list[Play], client: str, times: int) -> None:
+        plays = [play for n, play in enumerate(plays_) if play not in plays_[:n]]
+        shards = {shard_of(TOKENS[index].owner) for index, _ in plays}
+        if len(shards) > 1:
+            times = 0  # one script for each shard: only the last one could be delivered again
+        call = self.sessions.renew(playback(ticket, client) for _, ticket in plays)
+        lost = self.ask(call, times if plays else 0)
+        expected = set()
+        for index, ticket in plays:
+            token, name = TOKENS[index], lease(ticket.session, client)
+            own = self.leases[token.owner]
+            if ticket.session not in self.alive or (token.max_concurrent and name not in own):
+                expected.add((ticket.session, client))
+                continue
+            if token.max_concurrent:
+                own[name] = True
+            self.all[shard_of(token.owner)][name] = True
+        for shard in shards:
+            prune(self.all[shard])
+        assert lost == expected
+
+    @rule(play=plays)
+    def close(self, play: Play) -> None:
+        token, ticket = TOKENS[play[0]], play[1]
+        freed = 0
+        for place in (self.leases[token.owner], every := self.all[shard_of(token.owner)]):
+            for name in [name for name in place if name.startswith(f"{ticket.session}|")]:
+                del place[name]
+                freed += place is every
+        self.alive.pop(ticket.session, None)
+        assert self.run(self.sessions.close(ticket.session, ticket.owner)) == freed
+        assert self.run(self.client.deliver_again()) == 0
+
+    @rule(play=plays)
+    def lapse_session(self, play: Play) -> None:
+        """A provisional session's time is over."""
+        token, ticket = TOKENS[play[0]], play[1]
+        if self.alive.get(ticket.session) is not False:
+            return
+        keys = ShardKeys(token.owner)
+        gone = [keys.session(ticket.session)]
+        del self.alive[ticket.session]
+        for (identity, client), held in list(self.last.items()):
+            if held == [ticket.session]:
+                del self.last[identity, client]
+                gone.append(keys.resume(identity, client))
+        self.run(self.client.call("DEL", *gone))
+
+    @rule(play=plays, client=st.sampled_from(CLIENTS))
+    def lapse_lease(self, play: Play, client: str) -> None:
+        """A playback has been silent for too long."""
+        token, name = TOKENS[play[0]], lease(play[1].session, client)
+        keys = ShardKeys(token.owner)
+        for key, place in (
+            (keys.leases, self.leases[token.owner]),
+            (keys.all_leases, self.all[shard_of(token.owner)]),
+        ):
+            if name in place:
+                place[name] = False
+                self.run(self.client.call("ZADD", key, "XX", 1000, name))
+
+    @invariant()
+    def store_and_model_agree(self) -> None:
+        now_ms, held = time.time() * 1000, {}
+        for key, ttl_ms, content in self.run(self.client.call("EVAL", DUMP, 0)):
+            held[key.decode()] = [text.decode() for text in content]
+            assert ttl_ms > 0 or key.decode() == ShardKeys(TOKENS[2].owner).committed(TOKENS[2].id)
+        expected: dict[str, Any] = {}
+        for session, committed in self.alive.items():
+            expected[f"{shard_prefix(int(session[:2], 16))}s:{session}"] = ["1" if committed else "0"]
+        for token in TOKENS:
+            keys = ShardKeys(token.owner)
+            if self.counted[token.id]:
+                expected[keys.committed(token.id)] = sorted(self.counted[token.id])
+                held[keys.committed(token.id)].sort()
+            if self.leases[token.owner]:
+                expected[keys.leases] = self.leases[token.owner]
+            if self.all[shard_of(token.owner)]:
+                expected[keys.all_leases] = self.all[shard_of(token.owner)]
+            for client in CLIENTS:
+                if sessions := self.last.get((token.id, client)):
+                    expected[keys.resume(token.id, client)] = [" ".join(sessions)]
+        for name, value in expected.items():
+            if isinstance(value, dict):
+                scores = held[name]
+                held[name] = {
+                    member: float(at_ms) > now_ms
+                    for member, at_ms in zip(scores[::2], scores[1::2], strict=True)
+                }
+        assert held == expected
+        for token in TOKENS:
+            assert len(self.counted[token.id]) <= (token.session_limit or 10**6)
+            assert sum(self.leases[token.owner].values()) <= (token.max_concurrent or 10**6)
+
+
+def prune(place: dict[str, bool]) -> None:
+    for name in [name for name, lives in place.items() if not lives]:
+        del place[name]
+
+
+def test_sessions_do_what_their_model_does(store_url: str) -> None:
+    run_state_machine_as_test(
+        lambda: SessionMachine(store_url),
+        settings=settings(max_examples=40, stateful_step_count=40, deadline=None, derandomize=True),
+    )
+
+
+def test_a_session_id_names_its_shard() -> None:
+    for token in TOKENS:
+        session = session_id(token.owner, 1_800_000_000_000, bytes(8))
+        assert ShardKeys(token.owner).prefix == shard_prefix(int(session[:2], 16))
