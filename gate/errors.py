@@ -49,8 +49,9 @@ class StoreUnavailable(StoreError):
 
 
 class OriginError(GateError):
-    """The origin did not give a usable answer. `timed_out` tells 504 from 502."""
+    """The origin did not give a usable answer: silent (504), there but unusable, or not there (502)."""
 
-    def __init__(self, text: str, *, timed_out: bool = False) -> None:
+    def __init__(self, text: str, *, timed_out: bool = False, invalid: bool = False) -> None:
         super().__init__(text)
         self.timed_out = timed_out
+        self.invalid = invalid

@@ -65,7 +65,7 @@ def command(
     from gate.cli.explanation import explain
     from gate.cli.plain import to_plain
     from gate.cli.wording import print_explanation
-    from gate.core.decision import Ask
+    from gate.core.verdicts import Ask
 
     try:
         ip_address(address)

@@ -11,13 +11,14 @@ from enum import Enum
 from typing import Final
 
 from gate.config.compile import Config
-from gate.core.decision import Admit, Ask, Permit, Place, Trace, decide, locate
+from gate.core.decision import Trace, decide, locate
 from gate.core.policy import Access
 from gate.core.reasons import Deny, Reason
 from gate.core.revocation import Revocations
-from gate.core.session import ends_at
+from gate.core.session import Resume
 from gate.core.ticket import Ticket, TicketKeys
 from gate.core.token import Token
+from gate.core.verdicts import Admit, Ask, Permit, Place
 from gate.errors import UsageError
 from gate.formats import read_token
 from gate.formats.strict_json import read_object
@@ -115,17 +116,20 @@ def explain(config: Config, ask: Ask, token_text: str | None, now: float) -> Exp
 def _name(verdict: Permit | Admit) -> Decision:
     if isinstance(verdict, Permit):
         return Decision.PERMIT
-    return Decision.RESUME if verdict.opening.resume_only else Decision.SESSION
+    return Decision.RESUME if verdict.opening.resume is Resume.ONLY else Decision.SESSION
 
 
 def _end(verdict: Permit | Admit, now: float) -> float | None:
     """When what is served ends; None for never, or where it depends on when a session was opened."""
     if isinstance(verdict, Permit):
         return verdict.ends_at
-    token = verdict.opening.token
-    if verdict.opening.resume_only and token.usage_s is not None:
+    opening = verdict.opening
+    if opening.usage_s is None:
+        return None if opening.until_s is None else float(opening.until_s)
+    if opening.resume is Resume.ONLY:
         return None
-    return ends_at(token, now)
+    ends = now + opening.usage_s
+    return ends if opening.until_s is None else min(ends, float(opening.until_s))
 
 
 def _deny(
@@ -216,7 +220,7 @@ def _questions(verdict: Permit | Admit, place: Place) -> list[str]:
             questions.append(
                 "whether the session may still play: its first media counts against the token's limits"
             )
-    elif verdict.opening.resume_only:
+    elif verdict.opening.resume is Resume.ONLY:
         questions.append("whether this client has a live session of the token (else session_required)")
     else:
         questions.append(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from gate.cli.explanation import Explanation
-from gate.core.decision import Place
 from gate.core.media import Facts
 from gate.core.policy import StreamRule
 from gate.core.ticket import Ticket
 from gate.core.token import Token, Warrant
+from gate.core.verdicts import Place
 from gate.core.windows import ALWAYS_MS, Span
 
 

@@ -33,7 +33,11 @@ class Config:
 
     def fixed(self) -> tuple[object, ...]:
         """What a running gate cannot change: it takes a restart."""
-        return (self.listen, self.admin_listen, self.store, self.state_dir, self.policy.sessions.idle_s)
+        sessions = self.policy.sessions
+        return (
+            *(self.listen, self.admin_listen, self.store, self.state_dir),
+            *(sessions.idle_s, sessions.provisional_s, self.policy.limits),
+        )
 
 
 def load_config(path: Path, environ: Mapping[str, str]) -> Config:
@@ -58,6 +62,9 @@ def compile_config(file: PolicyFile, folder: Path) -> Config:
             max_ttl_s=application.max_ttl,
             unlimited_ttl=application.unlimited_ttl,
             leeway_s=application.leeway,
+            on_limit=application.on_limit,
+            session_end=application.session_end,
+            max_usage_s=None if application.max_usage is None else int(application.max_usage),
         )
         for name, application in file.applications.items()
     }
@@ -79,6 +86,8 @@ def compile_config(file: PolicyFile, folder: Path) -> Config:
             idle_s=sessions.idle,
             provisional_s=sessions.provisional,
             outage_grace_s=sessions.store_outage.running,
+            outage_admits=sessions.store_outage.new == "allow",
+            ticket_rotation_s=sessions.ticket_rotation,
         ),
         cors=core.Cors(frozenset(file.cors.origins), int(file.cors.max_age)),
         limits=core.Limits(
@@ -89,6 +98,7 @@ def compile_config(file: PolicyFile, folder: Path) -> Config:
             keepalive_s=limits.keepalive,
             connections=limits.connections,
             stall_timeout_s=limits.stall,
+            upload=limits.upload,
             tokens_cached=limits.tokens_cached,
         ),
         version=_version(file),
@@ -121,6 +131,8 @@ def _rule(
         application=applications[application] if application else None,
         live_edge_s=stream.live_edge,
         networks=stream.networks,
+        methods=dict(stream.methods),
+        created_field=stream.created_field,
     )
 
 

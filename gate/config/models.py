@@ -12,12 +12,16 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from gate.config.values import Duration, HttpUrl, Listen, Network, Secret, Size, TcpAddress
+from gate.core.grants import Action
 from gate.core.keys import Algorithm
-from gate.core.policy import Access, Pattern
+from gate.core.policy import METHODS, Access, OnLimit, Pattern, SessionEnd
 from gate.core.token import Format
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 Complaint = tuple[tuple[str | int, ...], str]
+
+
+Method = Annotated[str, Field(pattern=r"^(GET|HEAD|OPTIONS|PUT|POST|PATCH|DELETE)$")]
 
 
 class Model(BaseModel):
@@ -62,6 +66,19 @@ class Application(Model):
     unlimited_ttl: bool = Field(
         default=False, description="Whether a token without an end is accepted. Avoid: it can only be revoked."
     )
+    on_limit: OnLimit = Field(
+        default=OnLimit.REJECT,
+        description="Whom a token's max_concurrent turns away: reject the new playback, or evict the oldest or "
+        "the one that was idle longest.",
+    )
+    session_end: SessionEnd = Field(
+        default=SessionEnd.TOKEN,
+        description="token: a session ends with its token. usage: the token is checked at joining only, and "
+        "max_usage ends the session.",
+    )
+    max_usage: Duration | None = Field(
+        default=None, description="With session_end usage: how long a session lives at the most."
+    )
     leeway: Duration = Field(default=60.0, description="How far ahead the clock of a token's maker may be.")
 
 
@@ -99,6 +116,16 @@ class Stream(Model):
     )
     live_edge: Duration = Field(default=60.0, description="How far back the live edge reaches.")
     networks: tuple[Network, ...] = Field(default=(), description="With access protected: who may watch.")
+    methods: dict[Method, Action] = Field(
+        default=dict(METHODS),
+        description="What each method does: read, create, update or destroy. A method that is not named is not "
+        "served. PUT as create creates or overwrites, as the token grants it.",
+    )
+    created_field: str | None = Field(
+        default=None,
+        description="The field of the origin's JSON answer to a POST that holds the new object's id; without "
+        "it the answer's Location tells.",
+    )
 
     @field_validator("match")
     @classmethod
@@ -111,8 +138,9 @@ class StoreOutage(Model):
     """What happens while the store cannot be reached."""
 
     running: Duration = Field(default=120.0, description="How long running sessions go on.")
-    new: Literal["deny"] = Field(
-        default="deny", description="New sessions are refused with 503 and Retry-After."
+    new: Literal["deny", "allow"] = Field(
+        default="deny",
+        description="deny: new sessions get 503 with Retry-After. allow: they play, and are counted later.",
     )
 
 
@@ -134,7 +162,11 @@ class Sessions(Model):
         "store make and share one.",
     )
 
-    @field_validator("idle", "provisional")
+    ticket_rotation: Duration = Field(
+        default=30 * 86400.0, description="How often the gates make a new key, where ticket_keys names none."
+    )
+
+    @field_validator("idle", "provisional", "ticket_rotation")
     @classmethod
     def _is_some_time(cls, value: float) -> float:
         if value < 1:
@@ -163,6 +195,7 @@ class Limits(Model):
     header_timeout: Duration = Field(default=10.0, description="For the head of a request to arrive.")
     keepalive: Duration = Field(default=75.0, description="An idle connection between two requests.")
     stall: Duration = Field(default=60.0, description="A client that takes nothing of a running response.")
+    upload: Size = Field(default=8 * 2**30, description="The body of one request.")
     connections: Annotated[int, Field(ge=1)] = Field(default=10_000, description="Client connections at once.")
     tokens_cached: Annotated[int, Field(ge=1)] = Field(
         default=20_000, description="Verified tokens and opened links that are remembered."
@@ -209,6 +242,8 @@ class PolicyFile(Model):
 def complaints(policy: PolicyFile) -> Iterator[Complaint]:
     """What is wrong between values that are each right by themselves: where, and a sentence."""
     for name, application in policy.applications.items():
+        if (application.session_end is SessionEnd.USAGE) != (application.max_usage is not None):
+            yield ("applications", name), "session_end usage goes with max_usage, and needs it"
         place = ("applications", name, "keys")
         seen: set[str] = set()
         for at, key in enumerate(application.keys):

@@ -39,12 +39,16 @@ def check_life(token: Token, application: Application, now: float) -> Deny | Non
     return None
 
 
-def check_grant(warrant: Warrant, action: Action, resource: str) -> Deny | None:
-    """None where the warrant grants the action on this very resource."""
+def check_grant(warrant: Warrant, action: Action, resource: str, owned: bool = False) -> Deny | None:
+    """None where the warrant grants the action on this very resource.
+
+    `owned` tells that the session created it. What is only being created belongs to nobody yet: a grant to
+    create what the session will own is a grant to create (Ziggeo's ``"create": {"session_owned": true}``).
+    """
     grant = warrant.grants.get(action)
     if grant is None:
         return Deny(Reason.ACTION_NOT_GRANTED, f"{action.value} is not granted")
-    if not grant.covers(resource):
+    if not grant.covers(resource, owned or action is Action.CREATE):
         return Deny(Reason.RESOURCE_NOT_GRANTED, facts=(("resource", resource),))
     return None
 

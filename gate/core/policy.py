@@ -7,9 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from ipaddress import IPv4Network, IPv6Network
+from types import MappingProxyType
 from typing import Final
 
 from gate.core.credentials import DEFAULT_SOURCES, Sources
+from gate.core.grants import Action
 from gate.core.keys import Keyring
 from gate.core.media import Layout
 from gate.core.target import Target
@@ -28,6 +30,35 @@ class Access(Enum):
     NONE = "none"
 
 
+class OnLimit(Enum):
+    """Whom `max_concurrent` turns away: the new playback, the oldest, or the one that was idle longest."""
+
+    REJECT = "reject"
+    EVICT_OLDEST = "evict_oldest"
+    EVICT_IDLE = "evict_idle"
+
+
+class SessionEnd(Enum):
+    """What ends a session: its token's end and its usage time, or its usage time alone."""
+
+    TOKEN = "token"
+    USAGE = "usage"
+
+
+# What each method does to its resource. PUT creates or updates, as the token grants it.
+METHODS: Final[Mapping[str, Action]] = MappingProxyType(
+    {
+        "GET": Action.READ,
+        "HEAD": Action.READ,
+        "OPTIONS": Action.READ,
+        "PUT": Action.CREATE,
+        "POST": Action.CREATE,
+        "PATCH": Action.UPDATE,
+        "DELETE": Action.DESTROY,
+    }
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Application:
     """A tenant: its keys, what it accepts, and how long its tokens may live."""
@@ -39,6 +70,9 @@ class Application:
     max_ttl_s: float | None = None
     unlimited_ttl: bool = False
     leeway_s: float = 60.0
+    on_limit: OnLimit = OnLimit.REJECT
+    session_end: SessionEnd = SessionEnd.TOKEN
+    max_usage_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +144,11 @@ class Pattern:
 
 @dataclass(frozen=True, slots=True)
 class StreamRule:
-    """One entry of ``streams``. `name` is how the operator finds it again, such as ``streams[1]``."""
+    """One entry of ``streams``. `name` is how the operator finds it again, such as ``streams[1]``.
+
+    `created_field` names the field of the origin's JSON answer to POST that holds a new object's id; without
+    it the answer's Location does.
+    """
 
     name: str
     pattern: Pattern
@@ -120,6 +158,8 @@ class StreamRule:
     application: Application | None = None
     live_edge_s: float = 60.0
     networks: tuple[Network, ...] = ()
+    methods: Mapping[str, Action] = field(default_factory=lambda: METHODS)
+    created_field: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +170,8 @@ class SessionRules:
     idle_s: float = 60.0
     provisional_s: float = 30.0
     outage_grace_s: float = 120.0
+    outage_admits: bool = False
+    ticket_rotation_s: float = 30 * 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +193,7 @@ class Limits:
     keepalive_s: float = 75.0
     connections: int = 10_000
     stall_timeout_s: float = 60.0
+    upload: int = 8 * 2**30
     tokens_cached: int = 20_000
 
 

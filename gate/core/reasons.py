@@ -28,6 +28,7 @@ class Reason(Enum):
     MALFORMED_TARGET = "malformed_target"
     MALFORMED_REQUEST = "malformed_request"
     BODY_NOT_ALLOWED = "body_not_allowed"
+    BODY_TOO_LARGE = "body_too_large"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     AMBIGUOUS_CREDENTIALS = "ambiguous_credentials"
     NOT_SERVED = "not_served"
@@ -81,6 +82,7 @@ RULES: Final[dict[Reason, Rule]] = {
     Reason.MALFORMED_TARGET: Rule(400, "The request target is not one that the gate forwards."),
     Reason.MALFORMED_REQUEST: Rule(400, "The request is malformed."),
     Reason.BODY_NOT_ALLOWED: Rule(400, "A request of this method carries no body here."),
+    Reason.BODY_TOO_LARGE: Rule(413, "The request's body is too large."),
     Reason.METHOD_NOT_ALLOWED: Rule(405, "This method is not served here."),
     Reason.AMBIGUOUS_CREDENTIALS: Rule(400, "The request carries more than one credential."),
     Reason.NOT_SERVED: Rule(403, "No rule of the policy serves this path."),

@@ -23,6 +23,20 @@ Identity
     A session id is shard, time and randomness: the shard is its owner's, so that an id names the keys of
     everything that is counted with it, and the smallest of two ids is the older one.
 
+Resumed
+    Players ask at the token URL again. A seek in a file (a Range that begins behind its start) resumes the
+    client's live session of that path, and so does a player that announces its playback session, whatever
+    the path. Asked for again from the start, as the native HLS of browsers does at every refresh, or as
+    readers of DASH refresh a manifest, it is resumed while the playback has traffic; later it is a new use.
+
+Playbacks
+    A playback is a client key within a session, and its lease is its place among the live ones: it lapses
+    unless traffic renews it. `max_concurrent` counts leases, under the token's owner. So another stream under
+    the same link is no second playback (zapping), and where the place is taken by a silent playback of the
+    same session, a new client takes it over (roaming, AirPlay). Over the limit the application decides: the
+    new playback is refused, or the oldest or the idlest one loses its place. A playback that was evicted may
+    come back to a free place only and evicts nobody: two devices do not throw each other out for ever.
+
 Client key
     Who is watching, as far as a gate can know: the playback session that the player itself announces
     (Apple's ``X-Playback-Session-Id``, or CMCD's ``sid``, CTA-5004), else the address's network and the
@@ -33,6 +47,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from enum import Enum
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 from zlib import crc32
@@ -40,10 +55,11 @@ from zlib import crc32
 from gate.core.credentials import Headers
 from gate.core.media import OPENING, Facts, Role
 from gate.core.target import Target
-from gate.core.token import Token, digest
+from gate.core.token import digest
 
 SHARDS: Final = 64
 _DIGITS: Final = "0123456789abcdefghjkmnpqrstvwxyz"
+_FROM_START: Final = re.compile(r"bytes=0*-\d*")
 _CMCD_SID: Final = re.compile(r'(?:^|,)\s*sid="([^"\\]{1,64})"')
 _PROBES: Final = frozenset({"bytes=0-0", "bytes=0-1"})
 _ID: Final = re.compile(r"[0-9a-f]{2}[0-9a-z]{22}")
@@ -70,13 +86,15 @@ def shard_of_session(session: str) -> int:
 
 def client_key(target: Target, headers: Headers, address: str) -> str:
     """Who is watching: 22 characters, the same for all requests of one player."""
-    announced = headers.getall("x-playback-session-id", ())
-    if announced and announced[0]:
-        return digest("client", "playback", announced[0][:128])
-    if sid := _cmcd_sid(target, headers):
-        return digest("client", "cmcd", sid)
+    if (announced := _announced(target, headers)) is not None:
+        return digest("client", *announced)
     agents = headers.getall("user-agent", ())
     return digest("client", network_of(address), agents[0] if agents else "")
+
+
+def page_key(client: str, target: Target) -> str:
+    """A client key for one path only."""
+    return digest("page", client, target.path)
 
 
 def network_of(address: str) -> str:
@@ -90,6 +108,26 @@ def network_of(address: str) -> str:
             return (parsed.packed[:8] + bytes(8)).hex()
         parsed = parsed.ipv4_mapped
     return parsed.packed[:3].hex()
+
+
+class Resume(Enum):
+    """Which live session of the client's a use of a token may be: decided by how players behave."""
+
+    NEVER = "never"
+    PATH = "path"  # the one of this very path
+    ACTIVE = "active"  # the one of this very path, if it had traffic lately
+    CLIENT = "client"  # any
+    ONLY = "only"  # any, and without one the request is refused
+
+
+def resumes(target: Target, headers: Headers, facts: Facts) -> Resume:
+    """Which of the client's sessions a use of a token that opens one may resume instead."""
+    if _announced(target, headers) is not None:
+        return Resume.CLIENT
+    ranges = headers.getall("range", ())
+    if ranges and facts.role is not Role.MANIFEST and _FROM_START.fullmatch(ranges[0]) is None:
+        return Resume.PATH
+    return Resume.ACTIVE if ranges or target.path.endswith(".mpd") else Resume.NEVER
 
 
 def opens(method: str, headers: Headers, facts: Facts) -> bool:
@@ -120,23 +158,26 @@ def probes(headers: Headers) -> bool:
     )
 
 
-def ends_at(token: Token, opened_at: float) -> float | None:
-    """When a session that was opened at `opened_at` ends, Unix seconds; None for never."""
-    ends = [float(token.expires_at)] if token.expires_at is not None else []
-    if token.usage_s is not None:
-        ends.append(opened_at + token.usage_s)
-    return min(ends, default=None)
-
-
 @dataclass(frozen=True, slots=True)
 class Known:
     """A session that the store has committed for this client, as the worker that asked remembers it.
 
-    `ends_at` is in Unix seconds of the worker's clock, None for never.
+    `ends_at` is in Unix seconds of the worker's clock, None for never. `token` is the token that renewed it
+    last, if any.
     """
 
     session: str
     ends_at: float | None
+    token: str | None = None
+
+
+def _announced(target: Target, headers: Headers) -> tuple[str, str] | None:
+    """The playback session that the player itself announces."""
+    playback = headers.getall("x-playback-session-id", ())
+    if playback and playback[0]:
+        return "playback", playback[0][:128]
+    sid = _cmcd_sid(target, headers)
+    return None if sid is None else ("cmcd", sid)
 
 
 def _cmcd_sid(target: Target, headers: Headers) -> str | None:

@@ -41,11 +41,11 @@ async def decoded(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
             rest = chunk
             while rest:
                 if inflater.eof:
-                    raise OriginError("the origin's playlist goes on behind its encoded end")
+                    raise OriginError("the origin's playlist goes on behind its encoded end", invalid=True)
                 yield inflater.decompress(rest, _STEP)
                 rest = inflater.unconsumed_tail or inflater.unused_data
         yield inflater.flush()
     except zlib.error:
-        raise OriginError("the origin's playlist is not encoded as it says") from None
+        raise OriginError("the origin's playlist is not encoded as it says", invalid=True) from None
     if not inflater.eof and not empty:
-        raise OriginError("the origin's playlist breaks off")
+        raise OriginError("the origin's playlist breaks off", invalid=True)

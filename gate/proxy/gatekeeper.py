@@ -11,27 +11,31 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Final, TypeVar
+from typing import Final
 
 from aiohttp import web
 
 from gate.core.credentials import DEFAULT_SOURCES
-from gate.core.decision import Admit, Ask, Issue, Permit, Place, confirm, decide, locate, settle
+from gate.core.decision import asks_ownership, decide, locate, settle
+from gate.core.grants import Action
 from gate.core.media import Role
-from gate.core.policy import Access, Application, Policy
+from gate.core.policy import Access, Application, OnLimit, Policy
 from gate.core.reasons import Deny, Reason
 from gate.core.ticket import INLINE_WARRANT, Ticket, TicketKeys, dump_warrant
-from gate.core.token import Token, Warrant
+from gate.core.token import Token
+from gate.core.verdicts import Admit, Ask, Issue, Opened, Permit, Place
 from gate.errors import OriginError, StoreError
 from gate.formats import read_token
 from gate.proxy.carrier import session_link
 from gate.proxy.known import Playbacks, Recent, Responses, is_revoked
+from gate.proxy.ledger import Ledger
 from gate.proxy.origin import Reply, Upstream
-from gate.proxy.relay import relay, respond
+from gate.proxy.relay import relay, respond, sent
+from gate.proxy.session_api import SessionApi
+from gate.proxy.uploads import Upload, created
 from gate.store.control import HEARTBEAT_S, Control
-from gate.store.sessions import Sessions
 from gate.wire.answers import Fields, cors_fields, preflight, problem, redirect
 from gate.wire.headers import for_origin
 from gate.wire.metrics import Metrics
@@ -39,7 +43,6 @@ from gate.wire.metrics import Metrics
 _log: Final = logging.getLogger("gate.proxy")
 # How long the store's feed may be silent in peace: between two heartbeats, of which one may be late.
 _PEACE_S: Final = 2 * HEARTBEAT_S
-T = TypeVar("T")
 
 
 class Gatekeeper:
@@ -50,7 +53,7 @@ class Gatekeeper:
         policy: Policy,
         *,
         tickets: TicketKeys,
-        sessions: Sessions,
+        ledger: Ledger,
         control: Control,
         upstream: Upstream,
         playbacks: Playbacks,
@@ -60,7 +63,7 @@ class Gatekeeper:
     ) -> None:
         self._policy = policy
         self._tickets = tickets
-        self._sessions = sessions
+        self._ledger = ledger
         self._control = control
         self._upstream = upstream
         self._playbacks = playbacks
@@ -69,8 +72,7 @@ class Gatekeeper:
         self._cut = cut
         self._tokens: Recent[Token] = Recent(policy.limits.tokens_cached)
         self._opened: Recent[Ticket] = Recent(policy.limits.tokens_cached)
-        self._warrants: Recent[Warrant] = Recent(policy.limits.tokens_cached)
-        self._calls: set[asyncio.Task[Any]] = set()
+        self._api = SessionApi(ledger, control, self._seal, self._read_ticket)
         self.draining = False
 
     @property
@@ -83,6 +85,11 @@ class Gatekeeper:
         self._tokens = Recent(policy.limits.tokens_cached)
         self._opened = Recent(policy.limits.tokens_cached)
 
+    def adopt_ticket_keys(self, tickets: TicketKeys) -> None:
+        """Links are sealed with the first of these keys from now on, and opened with any of them."""
+        self._tickets = tickets
+        self._opened.clear()
+
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """The answer to a request: the origin's, or the gate's own."""
         policy = self._policy
@@ -91,32 +98,29 @@ class Gatekeeper:
         asked_method = request.headers.get("Access-Control-Request-Method")
         if request.method == "OPTIONS" and "Origin" in request.headers and asked_method is not None:
             self._metrics.decisions.labels("preflight", "").inc()
-            asked = request.headers.get("Access-Control-Request-Headers")
-            return respond(preflight(request_id, cors, policy.cors.max_age_s, asked))
+            fields = request.headers.get("Access-Control-Request-Headers")
+            return respond(preflight(request_id, cors, policy.cors.max_age_s, fields))
         try:
+            asked = self._api.find(request, policy)
+            if asked is not None and not self.draining:
+                answer = await self._api.answer(request, asked, policy, request_id, cors)
+                if isinstance(answer, Deny):
+                    return self._refuse(answer, request_id, cors)
+                return respond(answer)
             verdict = await self._judge(request, policy)
             if isinstance(verdict, Permit):
                 return await self._forward(request, verdict, policy, request_id, cors)
         except StoreError as error:
-            self._metrics.store_failures.inc()
             _log.warning("%s: %s", request_id, error)
             verdict = Deny(Reason.STORE_UNAVAILABLE)
         except OriginError as error:
             _log.warning("%s: %s", request_id, error)
-            verdict = Deny(Reason.ORIGIN_TIMEOUT if error.timed_out else Reason.ORIGIN_UNREACHABLE)
+            verdict = Deny(_reason_of(error))
         if isinstance(verdict, Issue):
             self._metrics.decisions.labels("redirect", "").inc()
             link = session_link(policy.sessions.prefix, self._seal(verdict.ticket), verdict.place.target)
             return respond(redirect(link, request_id, cors))
-        self._metrics.decisions.labels("deny", verdict.reason.value).inc()
-        why = ": ".join(filter(None, (verdict.reason.value, verdict.detail)))
-        _log.info("%s: %s refused: %s", request_id, request.method, why)
-        return respond(problem(verdict, request_id, cors))
-
-    async def drain(self) -> None:
-        """Calls to the store that are under way have ended."""
-        while self._calls:
-            await asyncio.wait(self._calls)
+        return self._refuse(verdict, request_id, cors)
 
     async def _judge(self, request: web.BaseRequest, policy: Policy) -> Permit | Issue | Deny:
         if self.draining:
@@ -125,8 +129,10 @@ class Gatekeeper:
         place = locate(ask, policy)
         if isinstance(place, Deny):
             return place
-        if request.body_exists:
+        if request.body_exists and place.action is Action.READ:
             return Deny(Reason.BODY_NOT_ALLOWED)
+        if (request.content_length or 0) > policy.limits.upload:
+            return Deny(Reason.BODY_TOO_LARGE)
         silent_s = self._control.silent_s - _PEACE_S
         if place.rule.access is Access.PRIVATE and silent_s > policy.sessions.outage_grace_s:
             # What was revoked meanwhile is not known here: after the grace nobody is let on.
@@ -137,80 +143,151 @@ class Gatekeeper:
         token = self._verify(place)
         if isinstance(token, Deny):
             return token
-        known = None
+        return await self._decide(request, ask, place, token, ticket)
+
+    async def _decide(
+        self, request: web.BaseRequest, ask: Ask, place: Place, token: Token | None, ticket: Ticket | None
+    ) -> Permit | Issue | Deny:
+        ledger, now = self._ledger, time.time()
+        known, warrant = None, None
         if ticket is not None:
             known = self._playbacks.find(ticket.session, place.client)
+            if known is None and ticket.ends_at is not None and ticket.ends_at <= now:
+                ticket = await ledger.revive(ticket)
             if ticket.warrant is None:
-                ticket = replace(ticket, warrant=await self._long_warrant(ticket))
+                ticket = replace(ticket, warrant=await ledger.warrant(ticket))
+            warrant = ticket.warrant
         elif token is not None:
             known = self._playbacks.find_by_token(token.id, place.client)
-        verdict = decide(ask, place, token, ticket, known, self._control.revoked, time.time())
+            warrant = token.warrant
+        owned = False
+        visit = ticket.session if ticket is not None else known.session if known is not None else None
+        application = place.application
+        if visit and application and warrant is not None and asks_ownership(place, warrant):
+            owned = await ledger.owns(application.name, place.facts.resource, visit)
+        verdict = decide(ask, place, token, ticket, known, self._control.revoked, now, owned=owned)
         if isinstance(verdict, Admit):
-            outcome = await self._ask_store(
-                "open",
-                self._sessions.open(verdict.opening, _facts(request, place, verdict.opening.token.subject)),
-            )
-            return settle(verdict, outcome)
+            opening = verdict.opening
+            return settle(verdict, await ledger.open(opening, _facts(request, place, opening.token.subject)))
+        if isinstance(verdict, Permit) and verdict.renew is not None:
+            outcome = await ledger.extend(verdict.renew)
+            if isinstance(outcome, Opened):
+                verdict = replace(verdict, ends_at=outcome.ends_at)
         return verdict
 
     async def _forward(
         self, request: web.BaseRequest, permit: Permit, policy: Policy, request_id: str, cors: Fields
     ) -> web.StreamResponse:
         place = permit.place
-        origin = place.rule.origin
         transport = request.transport
         if transport is None:
             raise ConnectionResetError("the client has left")
-        sources = place.application.sources if place.application else DEFAULT_SOURCES
-        prefix = f"{policy.sessions.prefix}{permit.prefix}" if permit.prefix else ""
+        writes = place.action is not Action.READ
+        with self._playbacks.running(permit.session, place.client):
+            verdict: Permit | Deny = permit
+            if writes:
+                # An upload is a use: it counts before any of it reaches the origin.
+                verdict, _ = await self._commit(request, permit)
+            if isinstance(verdict, Permit):
+                with self._responses.watch(verdict, lambda: self._end(transport)):
+                    reply = await self._ask_origin(request, verdict, policy, request_id)
+                    if isinstance(reply, Deny):
+                        return self._refuse(reply, request_id, cors)
+                    async with reply:
+                        return await self._answer(request, verdict, reply, policy, request_id, cors)
+        return self._refuse(verdict, request_id, cors)
+
+    async def _ask_origin(
+        self, request: web.BaseRequest, permit: Permit, policy: Policy, request_id: str
+    ) -> Reply | Deny:
+        place = permit.place
+        origin = place.rule.origin
         fields = for_origin(
             request.raw_headers,
-            sources,
+            place.application.sources if place.application else DEFAULT_SOURCES,
             address=request.remote or "",
             # Not `request.host`: without a Host field that would be this machine's name, looked up in DNS.
             host=request.headers.get("Host", ""),
             scheme=request.scheme,
             request_id=request_id,
-            manifest=bool(prefix) and place.facts.role is Role.MANIFEST,
+            manifest=bool(permit.prefix) and place.facts.role is Role.MANIFEST,
+            precondition=permit.precondition,
         )
+        body = None
+        if place.action is not Action.READ and request.body_exists:
+            body = Upload(request, policy.limits.upload)
+            if request.content_length is not None:
+                fields.append(("Content-Length", str(request.content_length)))
         asked_at = time.monotonic()
         try:
-            reply = await self._upstream.ask(origin, request.method, place.target.raw, fields)
+            reply = await self._upstream.ask(origin, request.method, place.target.raw, fields, body)
         except OriginError:
+            if body is not None and body.refusal is not None:
+                return body.refusal
             self._metrics.origin_failures.labels(origin.name).inc()
             raise
         self._metrics.origin_seconds.labels(origin.name).observe(time.monotonic() - asked_at)
-        async with reply:
-            confirmed = await self._commit(request, permit, reply)
-            if is_revoked(permit, self._control.revoked):
-                # While origin and store were asked; from here on the response is watched.
-                confirmed = Deny(Reason.REVOKED)
-            if isinstance(confirmed, Deny):
-                self._metrics.decisions.labels("deny", confirmed.reason.value).inc()
-                return respond(problem(confirmed, request_id, cors))
-            self._metrics.decisions.labels("permit", "").inc()
-            with (
-                self._responses.watch(permit, lambda: self._end(transport)),
-                self._playbacks.running(permit.session, place.client),
-            ):
-                stall_s = policy.limits.stall_timeout_s
-                return await relay(request, permit, reply, prefix, cors, stall_s, self._cut)
+        return reply
 
-    async def _commit(self, request: web.BaseRequest, permit: Permit, reply: Reply) -> Permit | Deny:
-        """The session counts before the first byte of its media leaves; without media nothing counts."""
-        ticket = permit.commit
-        # To a probe, 206 is a byte or two; 200 is the whole file, of an origin that knows no ranges.
-        if reply.status not in ((200,) if permit.probe else (200, 206)):
-            return permit
-        if ticket is None:
-            return Deny(Reason.SESSION_REQUIRED) if permit.probe and permit.session is None else permit
-        client = permit.place.client
-        facts = _facts(request, permit.place, ticket.subject)
-        outcome = await self._ask_store("commit", self._sessions.commit(ticket, client, facts))
-        confirmed = confirm(permit, outcome)
-        if isinstance(confirmed, Permit):
-            self._playbacks.add(ticket, client)
-        return confirmed
+    async def _answer(
+        self,
+        request: web.BaseRequest,
+        permit: Permit,
+        reply: Reply,
+        policy: Policy,
+        request_id: str,
+        cors: Fields,
+    ) -> web.StreamResponse:
+        place, first = permit.place, False
+        verdict: Permit | Deny = permit
+        if place.action is not Action.READ:
+            await self._note_ownership(permit, reply)
+        elif reply.status in ((200,) if permit.probe else (200, 206)):
+            # The session counts before the first byte of its media leaves; without media nothing counts. To a
+            # probe, 206 is a byte or two; 200 is the whole file, of an origin that knows no ranges.
+            if permit.probe and permit.session is None:
+                verdict = Deny(Reason.SESSION_REQUIRED)
+            else:
+                verdict, first = await self._commit(request, permit)
+        if is_revoked(permit, self._control.revoked):
+            # While origin and store were asked; from here on the response is watched.
+            verdict = Deny(Reason.REVOKED)
+        if isinstance(verdict, Deny):
+            return self._refuse(verdict, request_id, cors)
+        self._metrics.decisions.labels("permit", "").inc()
+        link = f"{policy.sessions.prefix}{permit.prefix}" if permit.prefix else ""
+        with self._playbacks.running(permit.session, place.client):
+            try:
+                stall_s = policy.limits.stall_timeout_s
+                return await relay(request, permit, reply, link, cors, stall_s, self._cut)
+            finally:
+                if first and permit.commit is not None and not sent(request):
+                    self._ledger.give_back(permit.commit, place.client)
+
+    async def _commit(self, request: web.BaseRequest, permit: Permit) -> tuple[Permit | Deny, bool]:
+        if permit.commit is None:
+            return permit, False
+        application = permit.place.application
+        on_limit = OnLimit.REJECT if application is None else application.on_limit
+        facts = _facts(request, permit.place, permit.commit.subject)
+        return await self._ledger.commit(permit, on_limit, facts)
+
+    async def _note_ownership(self, permit: Permit, reply: Reply) -> None:
+        """Before the answer's head leaves, the store knows whose the new object is, or that one is gone."""
+        if not 200 <= reply.status < 300:
+            return
+        if permit.place.action is Action.DESTROY:
+            await self._ledger.disown(permit)
+        elif permit.place.action is Action.CREATE and permit.session is not None:
+            resource = await created(permit, reply)
+            if resource is not None:
+                await self._ledger.own(permit, resource)
+
+    def _refuse(self, deny: Deny, request_id: str, cors: Fields) -> web.Response:
+        self._metrics.decisions.labels("deny", deny.reason.value).inc()
+        why = ": ".join(filter(None, (deny.reason.value, deny.detail)))
+        _log.info("%s: refused: %s", request_id, why)
+        return respond(problem(deny, request_id, cors))
 
     def _verify(self, place: Place) -> Token | Deny | None:
         if place.token is None or place.application is None or place.rule.access is not Access.PRIVATE:
@@ -227,43 +304,31 @@ class Gatekeeper:
     def _open_ticket(self, place: Place) -> Ticket | Deny | None:
         if place.ticket is None or place.rule.access is not Access.PRIVATE:
             return None
-        ticket = self._opened.get("", place.ticket)
+        return self._read_ticket(place.ticket)
+
+    def _read_ticket(self, text: str) -> Ticket | Deny:
+        ticket = self._opened.get("", text)
         if ticket is None:
-            opened = self._tickets.open(place.ticket)
+            opened = self._tickets.open(text)
             if isinstance(opened, Deny):
                 return opened
-            self._opened.put("", place.ticket, ticket := opened)
+            self._opened.put("", text, ticket := opened)
         return ticket
-
-    async def _long_warrant(self, ticket: Ticket) -> Warrant | None:
-        warrant = self._warrants.get(ticket.application, ticket.token)
-        if warrant is None:
-            warrant = await self._ask_store("warrant", self._sessions.warrant(ticket))
-            if warrant is not None:
-                self._warrants.put(ticket.application, ticket.token, warrant)
-        return warrant
 
     def _seal(self, ticket: Ticket) -> str:
         if ticket.warrant is not None and len(dump_warrant(ticket.warrant)) > INLINE_WARRANT:
             ticket = replace(ticket, warrant=None)
         return self._tickets.seal(ticket, secrets.token_bytes(12))
 
-    async def _ask_store(self, name: str, call: Coroutine[Any, Any, T]) -> T:
-        task = asyncio.create_task(call, name=f"store {name}")
-        self._calls.add(task)
-        task.add_done_callback(self._ended)
-        with self._metrics.store_seconds.labels(name).time():
-            return await asyncio.shield(task)
-
-    def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._calls.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            # Whoever asked has been told; where they have left, nobody needs to be.
-            _log.debug("a store call failed: %s", task.exception())
-
     def _end(self, transport: asyncio.Transport) -> None:
         self._metrics.sessions_ended.inc()
         self._cut(transport)
+
+
+def _reason_of(error: OriginError) -> Reason:
+    if error.timed_out:
+        return Reason.ORIGIN_TIMEOUT
+    return Reason.ORIGIN_INVALID if error.invalid else Reason.ORIGIN_UNREACHABLE
 
 
 def _facts(request: web.BaseRequest, place: Place, subject: str | None) -> dict[str, str]:

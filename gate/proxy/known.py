@@ -7,22 +7,19 @@ free: a segment of an open session asks nobody.
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import Generic, TypeVar
 
-from gate.core.decision import Permit
 from gate.core.revocation import Revocations
 from gate.core.session import Known
 from gate.core.ticket import Ticket
-from gate.errors import StoreError
+from gate.core.verdicts import Permit
 from gate.store.sessions import Playback, Sessions
 
-_log: Final = logging.getLogger("gate.proxy")
 V = TypeVar("V")
 
 
@@ -61,28 +58,23 @@ class _Playing:
     used_at: float
     renewed_at: float
     running: int = 0
+    # The ticket, where the store has not yet confirmed the playback.
+    unconfirmed: Ticket | None = None
 
 
 class Playbacks:
     """The playbacks that the store has given a lease, by (session, client); renewed in batches."""
 
-    def __init__(self, sessions: Sessions, idle_s: float) -> None:
+    def __init__(self, sessions: Sessions, idle_s: float, on_lost: Callable[[str, str], None]) -> None:
+        """`on_lost` is told of a playback (session, client) whose place another has taken."""
         self._sessions = sessions
+        self._on_lost = on_lost
         self._idle_s = idle_s
         self._playing: dict[tuple[str, str], _Playing] = {}
         self._by_token: dict[tuple[str, str], tuple[str, str]] = {}
-        self._task: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
         return len(self._playing)
-
-    def start(self) -> None:
-        self._task = asyncio.create_task(self._renew_often(), name="lease renewal")
-
-    async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
 
     def find(self, session: str, client: str) -> Known | None:
         """The session of a ticket, if this client plays it here; this counts as a use."""
@@ -97,15 +89,30 @@ class Playbacks:
         name = self._by_token.get((token, client))
         return None if name is None else self.find(*name)
 
-    def add(self, ticket: Ticket, client: str) -> None:
-        """The store has committed the ticket's session for this client."""
+    def add(self, ticket: Ticket, client: str, ends_at: float | None, *, confirmed: bool = True) -> None:
+        """The store has committed the ticket's session for this client, or will when it is back."""
         now = time.monotonic()
         name = (ticket.session, client)
-        playback = Playback(
-            ticket.session, client, ticket.owner, ticket.max_concurrent is not None, ticket.ends_at is None
-        )
-        self._playing[name] = _Playing(Known(ticket.session, ticket.ends_at), playback, ticket.token, now, now)
+        limited, endless = ticket.max_concurrent is not None, ends_at is None
+        playback = Playback(ticket.session, client, ticket.owner, limited, endless)
+        unconfirmed = None if confirmed else ticket
+        known = Known(ticket.session, ends_at)
+        self._playing[name] = _Playing(known, playback, ticket.token, now, now, unconfirmed=unconfirmed)
         self._by_token[ticket.token, client] = name
+
+    def extend(self, session: str, ends_at: float | None, token: str) -> None:
+        """The session lives on with a fresh token."""
+        for name, playing in self._playing.items():
+            if name[0] == session:
+                playing.known = Known(session, ends_at, token)
+
+    def unconfirmed(self) -> list[tuple[Ticket, str]]:
+        """What plays without the store's yes, because it was out of reach."""
+        return [
+            (playing.unconfirmed, client)
+            for (_, client), playing in self._playing.items()
+            if playing.unconfirmed is not None
+        ]
 
     @contextmanager
     def running(self, session: str | None, client: str) -> Iterator[None]:
@@ -139,25 +146,14 @@ class Playbacks:
         due = [
             playing
             for playing in self._playing.values()
-            if playing.running or playing.used_at > playing.renewed_at
+            if playing.unconfirmed is None and (playing.running or playing.used_at > playing.renewed_at)
         ]
         lost = await self._sessions.renew(playing.playback for playing in due)
         for playing in due:
             playing.renewed_at = now
         for session, client in lost:
             self.drop(session, client)
-
-    async def _renew_often(self) -> None:
-        failing = False
-        while True:
-            await asyncio.sleep(self._idle_s / 4)
-            try:
-                await self.renew()
-                failing = False
-            except StoreError as error:
-                if not failing:
-                    _log.warning("leases cannot be renewed: %s", error)
-                failing = True
+            self._on_lost(session, client)
 
 
 @dataclass(slots=True, eq=False)
@@ -165,6 +161,15 @@ class _Running:
     permit: Permit
     cut: Callable[[], None]
     timer: asyncio.TimerHandle | None = None
+
+    def end_at(self, ends_at: float | None) -> None:
+        """The response is cut at Unix time `ends_at`; None: never."""
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+        if ends_at is not None:
+            delay_s = max(0.0, ends_at - time.time())
+            self.timer = asyncio.get_running_loop().call_later(delay_s, self.cut)
 
 
 class Responses:
@@ -178,27 +183,36 @@ class Responses:
 
     @contextmanager
     def watch(self, permit: Permit, cut: Callable[[], None]) -> Iterator[None]:
-        """While inside, `cut` is called once the permit has ended or is revoked."""
+        """While inside, `cut` is called once the permit has ended, is revoked, or has lost its place."""
         if permit.public:
             yield
             return
         running = _Running(permit, cut)
-        if permit.ends_at is not None:
-            delay_s = max(0.0, permit.ends_at - time.time())
-            running.timer = asyncio.get_running_loop().call_later(delay_s, cut)
+        running.end_at(permit.ends_at)
         self._running.add(running)
         try:
             yield
         finally:
             self._running.discard(running)
-            if running.timer is not None:
-                running.timer.cancel()
+            running.end_at(None)
 
     def cut_revoked(self, revoked: Revocations) -> None:
         """Ends what new revocations cover."""
         for running in list(self._running):
             if is_revoked(running.permit, revoked):
                 running.cut()
+
+    def cut_playback(self, session: str, client: str) -> None:
+        """Ends what runs of a playback that has lost its place."""
+        for running in list(self._running):
+            if running.permit.session == session and running.permit.place.client == client:
+                running.cut()
+
+    def extend(self, session: str, ends_at: float | None) -> None:
+        """What runs of the session may run until its new end."""
+        for running in self._running:
+            if running.permit.session == session:
+                running.end_at(ends_at)
 
 
 def is_revoked(permit: Permit, revoked: Revocations) -> bool:

@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator
 from types import TracebackType
 from typing import Final, Protocol, Self
 
 from aiohttp import (
     ClientError,
     ClientResponse,
+    ClientResponseError,
     ClientSession,
     ClientTimeout,
     DummyCookieJar,
@@ -28,6 +29,7 @@ from gate.errors import OriginError
 from gate.wire.answers import Fields
 
 _CHUNK: Final = 65536
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _SILENT: Final = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")
 
 
@@ -41,6 +43,13 @@ class Reply(Protocol):
         """The body, piece by piece, as the reader takes it. Raises OriginError when it breaks off."""
         ...
 
+    async def peek(self, limit: int) -> bytes:
+        """The whole body where it has no more than `limit` bytes, else its beginning. `chunks` gives all still.
+
+        Raises OriginError.
+        """
+        ...
+
     async def __aenter__(self) -> Self: ...
 
     async def __aexit__(
@@ -51,8 +60,15 @@ class Reply(Protocol):
 class Upstream(Protocol):
     """A way to ask origins."""
 
-    async def ask(self, origin: Origin, method: str, target: str, fields: Fields) -> Reply:
-        """The origin's answer to `target`, which goes out byte for byte. Raises OriginError."""
+    async def ask(
+        self,
+        origin: Origin,
+        method: str,
+        target: str,
+        fields: Fields,
+        body: AsyncIterable[bytes] | None = None,
+    ) -> Reply:
+        """The origin's answer to `target`, which goes out byte for byte, with `body`. Raises OriginError."""
         ...
 
     async def close(self) -> None: ...
@@ -63,20 +79,19 @@ class HttpUpstream:
     environment; a bounded wait for the connection, the head and each piece of the body."""
 
     def __init__(self, *, connections: int = 1000) -> None:
-        self._session = ClientSession(
-            connector=TCPConnector(
-                limit=connections, limit_per_host=0, ttl_dns_cache=10, resolver=ThreadedResolver()
-            ),
-            cookie_jar=DummyCookieJar(),
-            auto_decompress=False,
-            trust_env=False,
-            skip_auto_headers=_SILENT,
-            read_bufsize=_CHUNK,
-            max_line_size=16384,
-            max_field_size=16384,
-        )
+        self._reads = _session(connections, reuse=True)
+        # The library sends a request again where a connection that it reused turns out to be closed. A body
+        # that has begun cannot be sent again, and a POST must not be.
+        self._writes = _session(connections, reuse=False)
 
-    async def ask(self, origin: Origin, method: str, target: str, fields: Fields) -> Reply:
+    async def ask(
+        self,
+        origin: Origin,
+        method: str,
+        target: str,
+        fields: Fields,
+        body: AsyncIterable[bytes] | None = None,
+    ) -> Reply:
         base = URL(origin.url, encoded=True)
         # The whole target stands as the path, so that nothing of it is parsed or written anew.
         url = URL.build(
@@ -88,27 +103,33 @@ class HttpUpstream:
             sock_connect=origin.connect_timeout_s,
             sock_read=origin.response_timeout_s,
         )
+        session = self._reads if method in _SAFE else self._writes
+        # The library's wait for the head begins anew with each of its bytes; this one does not. A body may
+        # take as long as its client goes on sending: the listener watches that.
+        wait_s = None if body is not None else origin.connect_timeout_s + origin.response_timeout_s
         try:
-            # The library's wait for the head begins anew with each of its bytes; this one does not.
-            async with asyncio.timeout(origin.connect_timeout_s + origin.response_timeout_s):
-                response = await self._session.request(
+            async with asyncio.timeout(wait_s):
+                response = await session.request(
                     method,
                     url,
                     headers=CIMultiDict(fields),
+                    data=body,
                     allow_redirects=False,
                     timeout=timeout,
                 )
         except (ServerTimeoutError, TimeoutError):
             raise OriginError(f"origin {origin.name} did not answer in time", timed_out=True) from None
         except (ClientError, OSError, ValueError) as error:
-            raise OriginError(f"origin {origin.name}: {type(error).__name__}") from None
+            invalid = isinstance(error, ClientResponseError | ValueError)
+            raise OriginError(f"origin {origin.name}: {type(error).__name__}", invalid=invalid) from None
         if response.status < 200:
             response.close()
-            raise OriginError(f"origin {origin.name} answered {response.status}")
+            raise OriginError(f"origin {origin.name} answered {response.status}", invalid=True)
         return HttpReply(response, origin)
 
     async def close(self) -> None:
-        await self._session.close()
+        await self._reads.close()
+        await self._writes.close()
 
 
 class HttpReply:
@@ -119,8 +140,20 @@ class HttpReply:
         self.fields = list(response.raw_headers)
         self._response = response
         self._origin = origin
+        self._peeked: list[bytes] = []
+
+    async def peek(self, limit: int) -> bytes:
+        pieces: list[bytes] = []
+        async for chunk in self.chunks():
+            pieces.append(chunk)
+            if sum(map(len, pieces)) > limit:
+                break
+        self._peeked = pieces
+        return b"".join(pieces)
 
     async def chunks(self) -> AsyncIterator[bytes]:
+        while self._peeked:
+            yield self._peeked.pop(0)
         name, read = self._origin.name, self._response.content.readany
         try:
             while True:
@@ -144,6 +177,25 @@ class HttpReply:
         # An unfinished body cannot be skipped cheaply: close() gives up the connection, and is
         # harmless once the body has been read to its end and the connection went back to the pool.
         self._response.close()
+
+
+def _session(connections: int, *, reuse: bool) -> ClientSession:
+    return ClientSession(
+        connector=TCPConnector(
+            limit=connections,
+            limit_per_host=0,
+            ttl_dns_cache=10,
+            resolver=ThreadedResolver(),
+            force_close=not reuse,
+        ),
+        cookie_jar=DummyCookieJar(),
+        auto_decompress=False,
+        trust_env=False,
+        skip_auto_headers=_SILENT,
+        read_bufsize=_CHUNK,
+        max_line_size=16384,
+        max_field_size=16384,
+    )
 
 
 def _join(base: URL, target: str) -> str:

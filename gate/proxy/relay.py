@@ -9,8 +9,8 @@ from typing import Final
 from aiohttp import web
 from multidict import CIMultiDict
 
-from gate.core.decision import Permit
 from gate.core.media import Role
+from gate.core.verdicts import Permit
 from gate.errors import OriginError
 from gate.media.hls import LongLineError, Rebase, Scanner
 from gate.proxy.carrier import rebase_for
@@ -95,6 +95,11 @@ async def relay(
     return response
 
 
+def sent(request: web.BaseRequest) -> bool:
+    """Whether any byte of an answer to the request has been written."""
+    return request.writer.output_size > 0
+
+
 def scanned(permit: Permit, reply: Reply) -> bool:
     """Whether the reply is a manifest under a session link, whose URIs are looked at."""
     return bool(permit.prefix) and permit.place.facts.role is Role.MANIFEST and reply.status == 200
@@ -113,7 +118,7 @@ async def _scan(body: AsyncIterator[bytes], rebase: Rebase) -> tuple[AsyncIterat
                 return _once(head), len(head)
             head += scanner.feed(chunk)
     except LongLineError:
-        raise OriginError("the origin's playlist holds an absurdly long line") from None
+        raise OriginError("the origin's playlist holds an absurdly long line", invalid=True) from None
     return _rest(head, body, scanner), None
 
 

@@ -5,6 +5,7 @@ Nothing is half started: what has begun is ended again when a later part cannot 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable
@@ -17,11 +18,13 @@ from gate.config.compile import Address, Config
 from gate.config.values import UnixAddress
 from gate.core.policy import Limits
 from gate.core.ticket import TicketKeys
-from gate.errors import GateError
+from gate.errors import GateError, StoreError, StoreUnavailable
 from gate.proxy.gatekeeper import Gatekeeper
 from gate.proxy.known import Playbacks, Responses
+from gate.proxy.ledger import Ledger
 from gate.proxy.origin import HttpUpstream
 from gate.server.admin import AdminHandler
+from gate.server.kept_keys import KeptKeys
 from gate.server.listener import Listener, ListenerLimits, cut
 from gate.store.client import Client
 from gate.store.control import HEARTBEAT_S, Control
@@ -31,6 +34,7 @@ from gate.wire.metrics import Metrics
 # A start and a revocation wait longer for the store than a viewer's request does.
 _OPERATOR_S: Final = 3.0
 _log: Final = logging.getLogger("gate")
+_ROTATION_CHECK_S: Final = 3600.0
 
 
 class Node:
@@ -43,6 +47,7 @@ class Node:
         self.admin: Listener | None = None
         self.control: Control | None = None
         self.gatekeeper: Gatekeeper | None = None
+        self._kept_keys = KeptKeys(config.state_dir / "ticket_keys")
         self._stack = AsyncExitStack()
 
     async def start(self) -> None:
@@ -57,23 +62,38 @@ class Node:
         client, patient = Client(url), Client(url, timeout_s=_OPERATOR_S, connections=4)
         stack.push_async_callback(client.close)
         stack.push_async_callback(patient.close)
-        for warning in await patient.check():
-            _log.warning("%s", warning)
+        reachable = await self._check(patient)
         responses = Responses()
-        control = Control(patient, url, lambda: responses.cut_revoked(control.revoked))
-        stack.push_async_callback(control.stop)
-        await control.start()
-        tickets = TicketKeys(config.ticket_keys or await control.ticket_keys())
         sessions = Sessions(client, idle_s=policy.sessions.idle_s, provisional_s=policy.sessions.provisional_s)
-        playbacks = Playbacks(sessions, policy.sessions.idle_s)
-        playbacks.start()
-        stack.push_async_callback(playbacks.stop)
+        playbacks = Playbacks(sessions, policy.sessions.idle_s, responses.cut_playback)
+
+        def lose(session: str, viewer: str) -> None:
+            playbacks.drop(session, viewer)
+            responses.cut_playback(session, viewer)
+
+        def extend(session: str, ends_at: float | None, token: str) -> None:
+            playbacks.extend(session, ends_at, token)
+            responses.extend(session, ends_at)
+
+        control = Control(
+            patient,
+            url,
+            lambda: responses.cut_revoked(control.revoked),
+            on_lost=lose,
+            on_renewed=extend,
+            on_ticket_keys=self._take_ticket_keys,
+        )
+        stack.push_async_callback(control.stop)
+        await control.start(reachable=reachable)
+        ledger = Ledger(lambda: self.config.policy, sessions, control, playbacks, self.metrics)
+        ledger.start()
+        stack.push_async_callback(ledger.stop)
         upstream = HttpUpstream(connections=policy.limits.connections)
         stack.push_async_callback(upstream.close)
         keeper = Gatekeeper(
             policy,
-            tickets=tickets,
-            sessions=sessions,
+            tickets=TicketKeys(await self._ticket_keys(control, reachable)),
+            ledger=ledger,
             control=control,
             upstream=upstream,
             playbacks=playbacks,
@@ -81,7 +101,7 @@ class Node:
             metrics=self.metrics,
             cut=cut,
         )
-        stack.push_async_callback(keeper.drain)
+        stack.push_async_callback(ledger.drain)
         admin = Listener(
             AdminHandler(
                 self.metrics, lambda: self.config.admin_token, lambda: self._faults(control, keeper)
@@ -96,6 +116,8 @@ class Node:
         stack.push_async_callback(public.stop)
         self.public, self.admin, self.control, self.gatekeeper = public, admin, control, keeper
         self._watch(public, playbacks, responses, control)
+        rotation = asyncio.create_task(self._rotate(control), name="ticket key rotation")
+        stack.callback(rotation.cancel)
         self.metrics.policy.labels(policy.version).set(1)
 
     async def stop(self) -> None:
@@ -123,10 +145,12 @@ class Node:
                 _log.error("policy not reloaded: %s", line)
             return False
         if config.fixed() != self.config.fixed():
-            _log.warning("a change of listen, admin.listen, store, state_dir or sessions.idle needs a restart")
+            _log.warning("a change of addresses, store, state_dir, limits or session times needs a restart")
         self.metrics.policy.labels(self.config.policy.version).set(0)
         self.config = config
         self.gatekeeper.adopt(config.policy)
+        if config.ticket_keys:
+            self.gatekeeper.adopt_ticket_keys(TicketKeys(config.ticket_keys))
         self.metrics.policy.labels(config.policy.version).set(1)
         self.metrics.reloads.labels("done").inc()
         _log.info(
@@ -142,6 +166,47 @@ class Node:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.stop()
+
+    async def _check(self, client: Client) -> bool:
+        """Whether the store is there, and will do. Raises StoreError for one that will not.
+
+        A gate that knows its ticket keys starts without it: those who are watching have their links.
+        """
+        try:
+            for warning in await client.check():
+                _log.warning("%s", warning)
+        except StoreUnavailable as error:
+            if self.config.store is None or not (self.config.ticket_keys or self._kept_keys.read()):
+                raise
+            _log.error("starting without the store: %s", error)
+            return False
+        return True
+
+    async def _ticket_keys(self, control: Control, reachable: bool) -> list[bytes]:
+        """The keys of the policy, else those that the gates share, else those of the last start."""
+        if self.config.ticket_keys:
+            return list(self.config.ticket_keys)
+        if not reachable:
+            return self._kept_keys.read()
+        keys = await control.ticket_keys(self.config.policy.sessions.ticket_rotation_s)
+        self._kept_keys.write(keys)
+        return keys
+
+    def _take_ticket_keys(self, keys: list[bytes]) -> None:
+        if self.gatekeeper is not None and not self.config.ticket_keys:
+            self._kept_keys.write(keys)
+            self.gatekeeper.adopt_ticket_keys(TicketKeys(keys))
+
+    async def _rotate(self, control: Control) -> None:
+        """The gates' common ticket keys are made anew in time; the feed tells of a new one."""
+        while True:
+            rotation_s = self.config.policy.sessions.ticket_rotation_s
+            await asyncio.sleep(min(rotation_s, _ROTATION_CHECK_S))
+            if not self.config.ticket_keys:
+                try:
+                    await control.ticket_keys(rotation_s)
+                except StoreError as error:
+                    _log.warning("ticket keys cannot be made anew: %s", error)
 
     async def _embedded(self, stack: AsyncExitStack) -> str:
         # Imported here: it needs file locks that not every platform has, and only this store needs it.

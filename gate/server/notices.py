@@ -93,6 +93,8 @@ def object_to(request: web.BaseRequest, message: RawRequestMessage) -> Notice | 
     if version != HttpVersion11 and version != HttpVersion10:
         return MALFORMED
     host = headers.get(hdrs.HOST)
+    if host is None and version == HttpVersion11:
+        return MALFORMED  # RFC 9112, section 3.2
     if host is not None and _HOST.fullmatch(host) is None:
         return MALFORMED
     coding = headers.get(hdrs.TRANSFER_ENCODING)

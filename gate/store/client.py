@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from importlib.resources import files
 from typing import Any, Final
@@ -22,8 +23,9 @@ from redis.backoff import NoBackoff
 from redis.maint_notifications import MaintNotificationsConfig
 
 from gate.errors import StoreError, StoreUnavailable
+from gate.store.breaker import Breaker
 
-CALL_TIMEOUT_S: Final = 0.25
+CALL_TIMEOUT_S: Final = 0.22
 CONNECTIONS: Final = 64
 SCRIPTS: Final = ("open", "commit", "renew", "close", "revoke", "snapshot")
 OLDEST_REDIS: Final = (7, 0)
@@ -55,6 +57,7 @@ class Client:
         # the one that it woke has just been cancelled or has run out of time.
         self._free = asyncio.Semaphore(connections)
         self._timeout_s = timeout_s
+        self.breaker = Breaker()
         pool = ConnectionPool(
             max_connections=connections,
             # The deadline of a call is its only time-out: the library's own costs a task for each command sent,
@@ -104,14 +107,24 @@ class Client:
             await self._redis.aclose()
 
     async def _ask(self, call: Callable[[], Awaitable[Any]]) -> Any:
+        if not self.breaker.admits(time.monotonic()):
+            raise StoreUnavailable(f"the store at {self.name} is out of reach: it was a moment ago")
+        try:
+            answer = await self._ask_within(call)
+        except StoreUnavailable:
+            self.breaker.failed(time.monotonic())
+            raise
+        except StoreError:
+            self.breaker.succeeded()
+            raise
+        self.breaker.succeeded()
+        return answer
+
+    async def _ask_within(self, call: Callable[[], Awaitable[Any]]) -> Any:
         try:
             async with asyncio.timeout(self._timeout_s):
-                await self._free.acquire()
-        except TimeoutError:
-            raise StoreUnavailable(f"the store at {self.name} is out of reach: no connection is free") from None
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                return await call()
+                async with self._free:
+                    return await call()
         except errors.RedisError as error:
             raise self._fault(error) from None
         except TimeoutError:
@@ -119,8 +132,6 @@ class Client:
             raise StoreUnavailable(f"the store at {self.name} is out of reach: {text}") from None
         except OSError as error:
             raise StoreUnavailable(f"the store at {self.name} is out of reach: {error}") from None
-        finally:
-            self._free.release()
 
     def _fault(self, error: errors.RedisError) -> StoreError:
         if isinstance(error.__cause__, errors.RedisError):

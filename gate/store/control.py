@@ -32,13 +32,29 @@ _log: Final = logging.getLogger("gate.store")
 class Control:
     """Follows the control stream. `revoked` is up to date while `silent_s` is small."""
 
-    def __init__(self, client: Client, url: str, on_revoked: Callable[[], None]) -> None:
-        """`on_revoked` is called after new entries have come into force."""
+    def __init__(
+        self,
+        client: Client,
+        url: str,
+        on_revoked: Callable[[], None],
+        *,
+        on_lost: Callable[[str, str], None] = lambda session, client: None,
+        on_renewed: Callable[[str, float | None, str], None] = lambda session, ends_at, token: None,
+        on_ticket_keys: Callable[[list[bytes]], None] = lambda keys: None,
+    ) -> None:
+        """`on_revoked` is called after new entries have come into force.
+
+        The others are told of a playback that lost its place (session, client), of a session that lives on
+        (session, end in Unix seconds or None, the fresh token's id), and of new keys for tickets.
+        """
         self.revoked = Revocations()
         self._client = client
         # A blocking read needs a connection and a time-out of its own, and so does a set of many entries.
         self._feed = Client(url, timeout_s=SILENCE_S, connections=2)
         self._on_revoked = on_revoked
+        self._on_lost = on_lost
+        self._on_renewed = on_renewed
+        self._on_ticket_keys = on_ticket_keys
         self._task: asyncio.Task[None] | None = None
         self._last = "0-0"
         self._heard = time.monotonic()
@@ -48,10 +64,14 @@ class Control:
         """Seconds since the feed was last heard."""
         return time.monotonic() - self._heard
 
-    async def start(self) -> None:
-        """The revocations in force are known, and followed from here on. Raises StoreError."""
-        await self._read_all()
-        self._task = asyncio.create_task(self._follow(), name="control feed")
+    async def start(self, *, reachable: bool = True) -> None:
+        """The revocations in force are known, and followed from here on. Raises StoreError.
+
+        With a store that is not reachable, they will be as soon as it is.
+        """
+        if reachable:
+            await self._read_all()
+        self._task = asyncio.create_task(self._follow(lost=not reachable), name="control feed")
 
     async def stop(self) -> None:
         if self._task is not None:
@@ -70,13 +90,37 @@ class Control:
         self.revoked.add(entry, float(until))
         self._on_revoked()
 
-    async def ticket_keys(self) -> list[bytes]:
-        """The keys for tickets, newest first; the first gate on a store makes one for all."""
-        fresh = urlsafe_b64encode(secrets.token_bytes(32))
-        await self._client.call("HSETNX", TICKET_KEYS, "1", fresh)
+    async def tell_lost(self, session: str, client: str) -> None:
+        """Every gate hears that a playback has lost its place, and ends it."""
+        await self._tell("lost", session, "client", client)
+
+    async def tell_renewed(self, session: str, ends_at: float | None, token: str) -> None:
+        """Every gate hears that a session lives on."""
+        await self._tell("renewed", session, "ends", "" if ends_at is None else ends_at, "token", token)
+
+    async def ticket_keys(self, rotation_s: float = float("inf")) -> list[bytes]:
+        """The keys for tickets, newest first: the gates on a store make them for one another.
+
+        A new one is made when the newest is older than `rotation_s`; every gate hears of it. The ones before
+        open what they have sealed for ten rotations more.
+        """
         fields = await self._client.call("HGETALL", TICKET_KEYS)
-        newest = sorted(fields, key=int, reverse=True)
-        return [urlsafe_b64decode(fields[generation]) for generation in newest]
+        kept = {int(generation): value.split(b":") for generation, value in fields.items()}
+        newest = max(kept, default=0)
+        now = time.time()
+        if not kept or now - float(kept[newest][0]) > rotation_s:
+            fresh = f"{int(now)}:".encode() + urlsafe_b64encode(secrets.token_bytes(32))
+            made = await self._client.call("HSETNX", TICKET_KEYS, str(newest + 1), fresh)
+            if made and newest:
+                await self._tell("ticket_key", newest + 1)
+            for generation, (made_at, _) in kept.items():
+                if now - float(made_at) > 10 * rotation_s:
+                    await self._client.call("HDEL", TICKET_KEYS, str(generation))
+            return await self.ticket_keys()
+        return [urlsafe_b64decode(kept[generation][1]) for generation in sorted(kept, reverse=True)]
+
+    async def _tell(self, *fields: str | int | float) -> None:
+        await self._client.call("XADD", FEED, "MAXLEN", "~", FEED_LENGTH, "*", *fields)
 
     async def _read_all(self) -> None:
         answer = await self._feed.script("snapshot", [REVOKED, FEED], [])
@@ -86,8 +130,7 @@ class Control:
         self._heard = time.monotonic()
         self._on_revoked()
 
-    async def _follow(self) -> None:
-        lost = False
+    async def _follow(self, *, lost: bool) -> None:
         while True:
             try:
                 if lost:
@@ -115,6 +158,13 @@ class Control:
         for identity, fields in entries:
             if (entry := fields.get(b"revoked")) is not None:
                 self._take(entry, fields.get(b"until", b""))
+            elif (session := fields.get(b"lost")) is not None:
+                self._on_lost(session.decode(), fields[b"client"].decode())
+            elif (session := fields.get(b"renewed")) is not None:
+                ends_at = float(fields[b"ends"]) if fields[b"ends"] else None
+                self._on_renewed(session.decode(), ends_at, fields[b"token"].decode())
+            elif b"ticket_key" in fields:
+                self._on_ticket_keys(await self.ticket_keys())
             self._last = identity.decode()
         self._on_revoked()
 

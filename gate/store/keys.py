@@ -8,11 +8,16 @@ same shard, and with it its tokens, sessions and leases:
     gate:{n}:t:<token>            set     the sessions that a limited token has committed; it only grows
     gate:{n}:g:<token>            string  the token's warrant, where it is too long for a ticket
     gate:{n}:r:<token>:<client>   string  the session that this client last opened or committed,
-                                          and the committed one before it while that lives
+                                          and the committed one before it while that lives;
+                                          <client> may be its key for one path (core.session.page_key)
     gate:{n}:l:<owner>            zset    the owner's leases: <session>|<client> -> when it lapses (ms)
     gate:{n}:l                    zset    all leases of the shard, likewise
-    gate:{n}:o:<visit>            set     what a visit owns
+    gate:{n}:x:<owner>            zset    the owner's evicted playbacks (a free place only)
     gate:{n}:k:<token>            hash    a server-side token
+
+An object's shard is its own, because anybody may ask whose it is:
+
+    gate:{n}:o:<object>           string  whose it is; <object> is a digest of application and resource
 
 and what every gate holds or follows, under one tag of its own:
 
@@ -28,6 +33,7 @@ from __future__ import annotations
 from typing import Final
 
 from gate.core.session import shard_of
+from gate.core.token import digest
 
 PREFIX: Final = "gate"
 REVOKED: Final = f"{PREFIX}:{{control}}:revoked"
@@ -67,12 +73,22 @@ class ShardKeys:
         return f"{self.prefix}r:{token}:{client}"
 
     @property
+    def evicted(self) -> str:
+        return f"{self.prefix}x:{self._owner}"
+
+    @property
     def leases(self) -> str:
         return f"{self.prefix}l:{self._owner}"
 
     @property
     def all_leases(self) -> str:
         return f"{self.prefix}l"
+
+
+def owned(application: str, resource: str) -> str:
+    """The name of what tells whose an object is."""
+    name = digest("object", application, resource)
+    return f"{shard_prefix(shard_of(name))}o:{name}"
 
 
 def lease(session: str, client: str) -> str:

@@ -14,14 +14,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from gate.core.decision import Opened, Opening, Outcome, Refused
+from gate.core.policy import OnLimit
 from gate.core.reasons import Reason
-from gate.core.session import session_id, shard_of
+from gate.core.session import Resume, session_id, shard_of
 from gate.core.ticket import INLINE_WARRANT, Ticket, dump_warrant, load_warrant
 from gate.core.token import Warrant
+from gate.core.verdicts import Opened, Opening, Outcome, Refused, Renewal
 from gate.errors import StoreUnavailable
 from gate.store.client import Client
-from gate.store.keys import ShardKeys, lease, shard_prefix
+from gate.store.keys import ShardKeys, owned, shard_prefix
 
 # How long something without an end is kept after its last use.
 KEEP_S: Final = 30 * 86400
@@ -53,7 +54,7 @@ class Sessions:
         self._provisional_ms = int(provisional_s * 1000)
 
     async def open(self, opening: Opening, facts: Facts) -> Outcome:
-        """Opens a provisional session, or gives the client's own. `facts` are kept for a list of sessions."""
+        """Opens a provisional session, or gives one of the client's own. `facts` are kept for listing."""
         token = opening.token
         keys = ShardKeys(token.owner)
         session = session_id(token.owner, int(time.time() * 1000), secrets.token_bytes(8))
@@ -65,27 +66,31 @@ class Sessions:
                 keys.committed(token.id),
                 keys.resume(token.id, opening.client),
                 keys.warrant(token.id),
+                keys.resume(token.id, opening.page),
+                keys.all_leases,
             ],
             [
                 session,
-                "resume" if opening.resume_only else "open",
+                opening.resume.value,
                 token.session_limit or 0,
-                (token.expires_at or 0) * 1000,
-                (token.usage_s or 0) * 1000,
+                _ms(token.expires_at),
+                _ms(opening.until_s),
+                _ms(opening.usage_s),
                 self._provisional_ms,
                 keys.sessions,
                 LEEWAY_S * 1000,
-                warrant if len(warrant) > INLINE_WARRANT and not opening.resume_only else "",
+                warrant if len(warrant) > INLINE_WARRANT and opening.resume is not Resume.ONLY else "",
                 KEEP_S * 1000,
+                opening.client,
                 *_flat(facts),
             ],
         )
         if answer[0] == b"opened":
             _, held, opened_ms, ends_ms, _ = answer
-            return Opened(held.decode(), opened_ms / 1000, ends_ms / 1000 if ends_ms else None)
+            return Opened(held.decode(), opened_ms / 1000, _seconds(ends_ms))
         return Refused(_REASONS[answer[0]])
 
-    async def commit(self, ticket: Ticket, client: str, facts: Facts) -> Outcome:
+    async def commit(self, ticket: Ticket, client: str, on_limit: OnLimit, facts: Facts) -> Outcome:
         """Commits the ticket's session for this client: it counts from now on, and has a lease."""
         keys = ShardKeys(ticket.owner)
         answer = await self._ask(
@@ -96,25 +101,89 @@ class Sessions:
                 keys.resume(ticket.token, client),
                 keys.leases,
                 keys.all_leases,
+                keys.evicted,
             ],
             [
                 ticket.session,
-                lease(ticket.session, client),
+                client,
                 ticket.session_limit or 0,
                 ticket.max_concurrent or 0,
-                round((ticket.ends_at or 0) * 1000),
-                (ticket.token_expires_at or 0) * 1000,
+                _ms(ticket.ends_at),
+                _ms(ticket.token_expires_at),
                 self._idle_ms,
                 KEEP_S * 1000,
                 LEEWAY_S * 1000,
+                on_limit.value,
+                self._idle_ms // 4,
                 *_flat(facts),
             ],
         )
         if answer[0] == b"committed":
-            return Opened(ticket.session, ticket.opened_at, ticket.ends_at)
+            _, _, ends_ms, commits, *lost = answer
+            return Opened(
+                ticket.session,
+                ticket.opened_at,
+                _seconds(ends_ms),
+                first=commits == 1,
+                lost=tuple(_pair(name) for name in lost),
+            )
         if answer[0] == b"busy":
             return Refused(Reason.TOO_MANY_PLAYBACKS, await self._conflicts(keys, answer[2:]))
         return Refused(_REASONS[answer[0]])
+
+    async def give_back(self, ticket: Ticket, client: str) -> bool:
+        """The first commit of a session is undone, if it was the only one: nothing of it was sent."""
+        keys = ShardKeys(ticket.owner)
+        answer = await self._ask(
+            "give_back",
+            [keys.session(ticket.session), keys.committed(ticket.token), keys.leases, keys.all_leases],
+            [ticket.session, client, self._provisional_ms],
+        )
+        return bool(answer)
+
+    async def extend(self, renewal: Renewal) -> Outcome:
+        """Lets a session live on with the fresh token of a renewal, which counts for that token."""
+        ticket, token = renewal.ticket, renewal.token
+        keys = ShardKeys(ticket.owner)
+        answer = await self._ask(
+            "extend",
+            [keys.session(ticket.session), keys.committed(token.id)],
+            [
+                ticket.session,
+                token.session_limit or 0,
+                _ms(token.expires_at),
+                _ms(renewal.until_s),
+                _ms(renewal.usage_s),
+                token.id,
+                KEEP_S * 1000,
+                LEEWAY_S * 1000,
+            ],
+        )
+        if answer[0] == b"renewed":
+            return Opened(ticket.session, ticket.opened_at, _seconds(answer[1]))
+        return Refused(Reason.SESSION_EXPIRED if answer[0] == b"none" else _REASONS[answer[0]])
+
+    async def life(self, ticket: Ticket) -> tuple[float | None, str | None] | None:
+        """When the ticket's session ends and which token renewed it; None where the store has none such."""
+        key = ShardKeys(ticket.owner).session(ticket.session)
+        ends_ms, renewed = await self._client.call("HMGET", key, "ends", "renewed")
+        if ends_ms is None:
+            return None
+        return _seconds(int(ends_ms)), None if renewed is None else renewed.decode()
+
+    async def own(self, application: str, resource: str, visit: str, ends_at: float | None) -> bool:
+        """The visit owns the object from now on, until it ends, unless somebody else does."""
+        keep_s = KEEP_S if ends_at is None else max(1.0, ends_at - time.time()) + LEEWAY_S
+        return bool(await self._ask("own", [owned(application, resource)], [visit, int(keep_s * 1000)]))
+
+    async def owner(self, application: str, resource: str) -> str | None:
+        """The visit that owns an object."""
+        visit = await self._client.call("GET", owned(application, resource))
+        return None if visit is None else visit.decode()
+
+    async def disown(self, application: str, resource: str) -> None:
+        """The object is gone; its name is anybody's."""
+        await self._client.call("DEL", owned(application, resource))
 
     async def renew(self, playbacks: Iterable[Playback]) -> set[tuple[str, str]]:
         """Renews leases; gives the (session, client) pairs whose place is taken or whose session is closed."""
@@ -133,8 +202,7 @@ class Sessions:
                     "renew", [f"{prefix}l"], [self._idle_ms, KEEP_S * 1000, prefix, *fields]
                 )
                 for name in answer[1:]:
-                    session, _, client = name.decode().partition("|")
-                    lost.add((session, client))
+                    lost.add(_pair(name))
         return lost
 
     async def close(self, session: str, owner: str) -> int:
@@ -181,6 +249,21 @@ _REASONS: Final = {
     b"expired": Reason.TOKEN_EXPIRED,
     b"ended": Reason.SESSION_EXPIRED,
 }
+
+
+def _pair(name: bytes) -> tuple[str, str]:
+    """The session and the client of a lease."""
+    session, _, client = name.decode().partition("|")
+    return session, client
+
+
+def _ms(seconds: float | None) -> int:
+    """Milliseconds as the scripts take them: 0 for none."""
+    return round((seconds or 0) * 1000)
+
+
+def _seconds(ms: int) -> float | None:
+    return ms / 1000 if ms else None
 
 
 def _flat(facts: Facts) -> list[str]:

@@ -15,8 +15,9 @@ from gate.core.reasons import Deny, Reason
 
 Fields = list[tuple[str, str]]
 
+METHODS: Final = "GET, HEAD, OPTIONS, PUT, POST, PATCH, DELETE"
 EXPOSED: Final = (
-    "Accept-Ranges, Content-Length, Content-Range, Date, ETag, Gate-Reason, Retry-After, X-Request-Id"
+    "Accept-Ranges, Content-Length, Content-Range, Date, ETag, Gate-Reason, Location, Retry-After, X-Request-Id"
 )
 _NO_STORE: Final = ("Cache-Control", "no-store")
 _NO_REFERRER: Final = ("Referrer-Policy", "no-referrer")
@@ -52,7 +53,7 @@ def problem(deny: Deny, request_id: str, cors: Fields) -> Answer:
         error = f', error="{rule.challenge}"' if rule.challenge else ""
         fields.append(("WWW-Authenticate", f'Bearer realm="gate"{error}'))
     if deny.reason is Reason.METHOD_NOT_ALLOWED:
-        fields.append(("Allow", "GET, HEAD, OPTIONS"))
+        fields.append(("Allow", METHODS))
     return Answer(rule.status, tuple(fields), json.dumps(document).encode() + b"\n")
 
 
@@ -61,9 +62,15 @@ def redirect(location: str, request_id: str, cors: Fields) -> Answer:
     return Answer(302, (*_own(request_id, cors), ("Location", location)))
 
 
+def opened(status: int, location: str, body: bytes, request_id: str, cors: Fields) -> Answer:
+    """A session was opened (201) or renewed (200): its link, for those who cannot follow a redirect."""
+    fields = [*_own(request_id, cors), ("Location", location), ("Content-Type", "application/json")]
+    return Answer(status, tuple(fields), body)
+
+
 def preflight(request_id: str, cors: Fields, max_age_s: int, asked_headers: str | None) -> Answer:
     """The answer to a CORS preflight, which never carries a credential and is never the origin's matter."""
-    fields = [*_own(request_id, cors), ("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS")]
+    fields = [*_own(request_id, cors), ("Access-Control-Allow-Methods", METHODS)]
     if asked_headers is not None:
         fields.append(("Access-Control-Allow-Headers", asked_headers))
     fields.append(("Access-Control-Max-Age", str(max_age_s)))

@@ -69,7 +69,15 @@ RawFields = Iterable[tuple[bytes, bytes]]
 
 
 def for_origin(
-    raw: RawFields, sources: Sources, *, address: str, host: str, scheme: str, request_id: str, manifest: bool
+    raw: RawFields,
+    sources: Sources,
+    *,
+    address: str,
+    host: str,
+    scheme: str,
+    request_id: str,
+    manifest: bool,
+    precondition: tuple[str, str] | None = None,
 ) -> Fields:
     """The client's fields as the origin gets them, less credentials, plus who asked (`address`, `host`: empty
     where that is not known).
@@ -80,6 +88,8 @@ def for_origin(
     dropped = _NOT_FORWARDED | sources.headers | _named_by_connection(pairs)
     if manifest:
         dropped |= {"range", "if-range", "accept-encoding"}
+    if precondition is not None:
+        dropped |= {"if-match", "if-none-match"}
     fields: Fields = []
     for name, value in pairs:
         lower = name.lower()
@@ -93,6 +103,8 @@ def for_origin(
         fields.append((name, value))
     if manifest:
         fields.append(("Accept-Encoding", "identity"))
+    if precondition is not None:
+        fields.append(precondition)
     own = [
         ("X-Forwarded-For", address),
         ("X-Forwarded-Host", host),

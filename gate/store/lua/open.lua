@@ -1,45 +1,48 @@
--- Opens a provisional session, or finds the one that the client has. Uses no place of the token.
+-- Opens a provisional session, or finds a live one of the client's. Uses no place of the token.
 -- KEYS  1 the new session   2 the token's committed sessions   3 the client's last sessions   4 the warrant
--- ARGV  1 new session id   2 'open' | 'resume'   3 limit (0 none)   4 token's end, ms (0 none)
---       5 usage, ms (0 none)   6 provisional for, ms   7 session key prefix   8 leeway, ms
---       9 warrant to keep ('' none)   10 keep what has no end for, ms   11.. fields of the session, name and value
+--       5 the client's session of this path   6 the shard's leases
+-- ARGV  1 new session id   2 which may be resumed: 'never' 'path' 'active' 'client' 'only'   3 limit (0 none)
+--       4 token's end, ms (0 none)   5 session's end at the latest, ms (0 none)   6 usage, ms (0 none)
+--       7 provisional for, ms   8 session key prefix   9 leeway, ms   10 warrant to keep ('' none)
+--       11 keep what has no end for, ms   12 client   13.. fields of the session, name and value
 -- Gives {'opened', session, opened ms, ends ms, now ms} or {'limit' | 'none' | 'expired', now ms}.
 -- Repeated with the same id it gives the same answer.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local limit, token_end, usage = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local mode, limit, ends, usage = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[5]), tonumber(ARGV[6])
 
 local function answer(id)
-  local s = redis.call('HMGET', ARGV[7] .. id, 'opened', 'ends', 'committed')
-  if s[1] then
-    return {'opened', id, tonumber(s[1]), tonumber(s[2]), now}, s[3] == '1', tonumber(s[2])
+  local s = id and redis.call('HMGET', ARGV[8] .. id, 'opened', 'ends', 'committed')
+  if s and s[1] and (s[2] == '0' or tonumber(s[2]) > now) then
+    return {'opened', id, tonumber(s[1]), tonumber(s[2]), now}, s[3] == '1'
   end
 end
 
 local again = answer(ARGV[1])
 if again then return again end
-if token_end > 0 and token_end <= now then return {'expired', now} end
-if ARGV[2] == 'open' and limit > 0 and redis.call('SCARD', KEYS[2]) >= limit then return {'limit', now} end
-local before = ''
-for last in string.gmatch(redis.call('GET', KEYS[3]) or '', '%S+') do
-  local held, committed, held_end = answer(last)
-  if held and (held_end == 0 or held_end > now) then
-    if ARGV[2] == 'resume' or not committed then return held end
-    before = before ~= '' and before or ' ' .. last
-  end
+if tonumber(ARGV[4]) > 0 and tonumber(ARGV[4]) <= now then return {'expired', now} end
+if mode == 'path' or mode == 'active' then
+  local id = redis.call('GET', KEYS[5])
+  local held, committed = answer(id)
+  local leased = held and redis.call('ZSCORE', KEYS[6], id .. '|' .. ARGV[12])
+  if held and (mode == 'path' or not committed or (leased and tonumber(leased) > now)) then return held end
 end
-if ARGV[2] == 'resume' then return {'none', now} end
+local full, before = limit > 0 and redis.call('SCARD', KEYS[2]) >= limit, ''
+for id in string.gmatch(redis.call('GET', KEYS[3]) or '', '%S+') do
+  local held, committed = answer(id)
+  if held and (mode == 'client' or mode == 'only' or not (committed or full)) then return held end
+  if held and committed and before == '' then before = ' ' .. id end
+end
+if mode == 'only' or full then return {full and mode ~= 'only' and 'limit' or 'none', now} end
 -- A committed session that lives can be resumed again once this one has lapsed.
 local remember = before ~= '' and redis.call('PTTL', KEYS[3]) or 0
 local kept = redis.call('PEXPIRETIME', KEYS[4])
 
-local ends = token_end
 if usage > 0 and (ends == 0 or now + usage < ends) then ends = now + usage end
-redis.call('HSET', KEYS[1], 'opened', now, 'ends', ends, 'committed', 0, unpack(ARGV, 11))
-redis.call('PEXPIRE', KEYS[1], ARGV[6])
-redis.call('SET', KEYS[3], ARGV[1] .. before, 'PX', math.max(remember, ARGV[6]))
-if ARGV[9] ~= '' then
-  local forget = (token_end > 0 and token_end or now + tonumber(ARGV[10])) + tonumber(ARGV[8])
-  redis.call('SET', KEYS[4], ARGV[9], 'PXAT', math.max(kept, forget))
-end
+local forget = math.max(ends, tonumber(ARGV[4]), ends == 0 and now + tonumber(ARGV[11]) or 0) + tonumber(ARGV[9])
+redis.call('HSET', KEYS[1], 'opened', now, 'ends', ends, 'committed', 0, unpack(ARGV, 13))
+redis.call('PEXPIRE', KEYS[1], ARGV[7])
+redis.call('SET', KEYS[3], ARGV[1] .. before, 'PX', math.max(remember, ARGV[7]))
+redis.call('SET', KEYS[5], ARGV[1], 'PXAT', forget)
+if ARGV[10] ~= '' then redis.call('SET', KEYS[4], ARGV[10], 'PXAT', math.max(kept, forget)) end
 return {'opened', ARGV[1], now, ends, now}

@@ -1,0 +1,147 @@
+"""The values that a decision takes and gives: what is asked, and what is made of it at each step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gate.core.credentials import Headers
+from gate.core.grants import Action
+from gate.core.media import Facts
+from gate.core.policy import Access, Application, StreamRule
+from gate.core.reasons import Reason
+from gate.core.session import Resume
+from gate.core.target import Target
+from gate.core.ticket import Ticket
+from gate.core.token import Token
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A request in plain values. `target` is the raw request target, `address` the client's address."""
+
+    method: str
+    target: str
+    headers: Headers
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a request points and what it carries. `target` is what will be forwarded: no credentials in it.
+
+    `client` is the client key; `page` the same for this very path, by which a client's session of it is found.
+    """
+
+    method: str
+    target: Target
+    rule: StreamRule
+    application: Application | None
+    action: Action
+    facts: Facts
+    ticket: str | None
+    token: str | None
+    client: str
+    page: str
+
+    @property
+    def puts(self) -> bool:
+        """Whether this is a PUT, which creates or overwrites, as it happens (RFC 9110, section 9.3.4)."""
+        return self.method == "PUT" and self.action is Action.CREATE
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """The request may be forwarded. `ends_at` (Unix seconds) is when even a running response must end.
+
+    `prefix` is the sealed ticket that URIs of the answer must be brought under to stay in the session (behind
+    the policy's own prefix of session links); empty without a session link. `commit` names the ticket that
+    the first byte of media commits. `probe` tells that only a byte or two were asked for, which commit
+    nothing; an origin that answers with more has to be stopped. `precondition` is a field that the origin
+    must be asked under, so that a token that may only create does not overwrite (RFC 9110, section 13.1).
+    `renew` is a fresh token that came beside the session link: the session lives on with it.
+    """
+
+    place: Place
+    session: str | None = None
+    token: str | None = None
+    owner: str | None = None
+    issued_at: int | None = None
+    ends_at: float | None = None
+    prefix: str = ""
+    commit: Ticket | None = None
+    probe: bool = False
+    precondition: tuple[str, str] | None = None
+    renew: Renewal | None = None
+
+    @property
+    def public(self) -> bool:
+        """Whether everybody may have the answer, a shared cache too. What an address opens is not public."""
+        return self.place.rule.access is Access.PUBLIC
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What the store is asked: open a session of `token` for `client`, or resume the one that is alive.
+
+    The session lives for `usage_s` from its opening and no longer than `until_s` (Unix seconds); None: no such
+    end. `page` is the client key of this very path.
+    """
+
+    token: Token
+    client: str
+    page: str
+    resume: Resume
+    usage_s: int | None
+    until_s: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """What the store is asked: let the session of `ticket` live on as one of the fresh `token`'s."""
+
+    ticket: Ticket
+    token: Token
+    usage_s: int | None
+    until_s: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Admit:
+    """Permitted, if the store opens or resumes the session."""
+
+    opening: Opening
+    permit: Permit
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The store's yes. Times are Unix seconds of the store's clock.
+
+    Of a commit: `first` tells that nobody had committed the session before, `lost` names the playbacks
+    (session, client) that lost their place to this one.
+    """
+
+    session: str
+    opened_at: float
+    ends_at: float | None
+    first: bool = False
+    lost: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The store's no, with the playbacks that stand in the way where there are any."""
+
+    reason: Reason
+    conflicts: tuple[dict[str, object], ...] = ()
+
+
+Outcome = Opened | Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """Answer with a redirect to the session link of `ticket`: `place.target` below the sealed ticket."""
+
+    place: Place
+    ticket: Ticket

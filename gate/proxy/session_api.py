@@ -1,0 +1,122 @@
+"""Opening and renewing a session without a redirect: for uploads, which cannot follow one, and for pages.
+
+    POST <prefix>                    with a token: 201, Location is the session link
+    POST <prefix><ticket>/renew      with a fresh token of the same subject: the session lives on; the answer
+                                     is its link, new where the fresh token grants something else
+
+Both answer JSON: ``{"link": "/_s/<ticket>", "session": ..., "ends_at": Unix seconds or null}``.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+
+from aiohttp import web
+
+from gate.core.credentials import find_token
+from gate.core.decision import check_token, life_of, ticket_of
+from gate.core.policy import Application, Policy
+from gate.core.reasons import Deny, Reason
+from gate.core.session import Resume, client_key, page_key
+from gate.core.target import Target, parse_target
+from gate.core.ticket import Ticket
+from gate.core.token import Token
+from gate.core.verdicts import Opening, Refused, Renewal
+from gate.formats import read_token
+from gate.proxy.ledger import Ledger
+from gate.store.control import Control
+from gate.wire.answers import Answer, Fields, opened
+
+Seal = Callable[[Ticket], str]
+Open = Callable[[str], Ticket | Deny]
+
+
+class SessionApi:
+    """Answers POST requests at the prefix of session links."""
+
+    def __init__(self, ledger: Ledger, control: Control, seal: Seal, open_ticket: Open) -> None:
+        self._ledger = ledger
+        self._control = control
+        self._seal = seal
+        self._open = open_ticket
+
+    def find(self, request: web.BaseRequest, policy: Policy) -> Target | None:
+        """The target of a request that is for this, None for any other."""
+        if request.method != "POST" or not request.raw_path.startswith(policy.sessions.prefix[:-1]):
+            return None
+        target = parse_target(request.raw_path, policy.limits.target)
+        if not isinstance(target, Target):
+            return None
+        below = len(policy.sessions.prefix)
+        opens = target.path in (policy.sessions.prefix, policy.sessions.prefix[:-1])
+        renews = (
+            target.path.startswith(policy.sessions.prefix) and target.path[below:].partition("/")[2] == "renew"
+        )
+        return target if opens or renews else None
+
+    async def answer(
+        self, request: web.BaseRequest, target: Target, policy: Policy, request_id: str, cors: Fields
+    ) -> Answer | Deny:
+        """201 with a link of a new session, 200 with one of a renewed session, or why not."""
+        found = self._token(request, target, policy)
+        if isinstance(found, Deny):
+            return found
+        application, token = found
+        if (refusal := check_token(token, application, self._control.revoked, time.time())) is not None:
+            return refusal
+        if target.path.endswith("/renew"):
+            ticket = await self._renew(target, policy, application, token)
+            status = 200
+        else:
+            ticket = await self._new(request, target, application, token)
+            status = 201
+        if isinstance(ticket, Deny):
+            return ticket
+        link = f"{policy.sessions.prefix}{self._seal(ticket)}"
+        body = {"link": link, "session": ticket.session, "ends_at": ticket.ends_at}
+        return opened(status, f"{link}/", json.dumps(body).encode() + b"\n", request_id, cors)
+
+    def _token(
+        self, request: web.BaseRequest, target: Target, policy: Policy
+    ) -> tuple[Application, Token] | Deny:
+        """The token, and the application whose keys verify it: no rule names one here."""
+        refusal = Deny(Reason.TOKEN_MISSING)
+        for application in policy.applications.values():
+            text = find_token(target, request.headers, application.sources)
+            if isinstance(text, Deny):
+                return text
+            if text is None:
+                continue
+            token = read_token(text, application)
+            if isinstance(token, Token):
+                return application, token
+            refusal = token
+        return refusal
+
+    async def _new(
+        self, request: web.BaseRequest, target: Target, application: Application, token: Token
+    ) -> Ticket | Deny:
+        client = client_key(target, request.headers, request.remote or "")
+        opening = Opening(token, client, page_key(client, target), Resume.NEVER, *life_of(token, application))
+        outcome = await self._ledger.open(opening, {"application": application.name, "client": client})
+        if isinstance(outcome, Refused):
+            return Deny(outcome.reason)
+        return ticket_of(token, outcome)
+
+    async def _renew(
+        self, target: Target, policy: Policy, application: Application, token: Token
+    ) -> Ticket | Deny:
+        ticket = self._open(target.segments[policy.sessions.prefix.count("/") - 1])
+        if isinstance(ticket, Deny):
+            return ticket
+        if ticket.application != application.name or token.subject is None or ticket.owner != token.owner:
+            return Deny(Reason.AMBIGUOUS_CREDENTIALS, "the token is another viewer's")
+        revoked = self._control.revoked
+        if revoked.cover(ticket.application, ticket.token, ticket.owner, ticket.session, ticket.issued_at):
+            return Deny(Reason.REVOKED)
+        outcome = await self._ledger.extend(Renewal(ticket, token, *life_of(token, application)))
+        if isinstance(outcome, Refused):
+            return Deny(outcome.reason)
+        return ticket_of(token, outcome)
