@@ -44,8 +44,19 @@ class StoreError(GateError):
     """The store cannot be used as it is: wrong version, wrong settings, damaged data."""
 
 
+class StoreReplica(StoreError):
+    """The store is a replica: it takes nothing down, unless it becomes the primary."""
+
+
 class StoreUnavailable(StoreError):
-    """The store did not answer in time, or not at all. Trouble of ours, never the viewer's fault."""
+    """The store did not answer in time, or not at all. Trouble of ours, never the viewer's fault.
+
+    `answered` tells that it is there and answers at once, but cannot serve now.
+    """
+
+    def __init__(self, text: str, *, answered: bool = False) -> None:
+        super().__init__(text)
+        self.answered = answered
 
 
 class OriginError(GateError):

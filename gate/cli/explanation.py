@@ -12,6 +12,7 @@ from typing import Final
 
 from gate.config.compile import Config
 from gate.core.decision import Trace, decide, locate
+from gate.core.grants import Action
 from gate.core.policy import Access
 from gate.core.reasons import Deny, Reason
 from gate.core.revocation import Revocations
@@ -19,6 +20,7 @@ from gate.core.session import Resume
 from gate.core.ticket import Ticket, TicketKeys
 from gate.core.token import Token
 from gate.core.verdicts import Admit, Ask, Permit, Place
+from gate.core.writes import asks_ownership
 from gate.errors import UsageError
 from gate.formats import read_token
 from gate.formats.strict_json import read_object
@@ -27,6 +29,7 @@ _UNREADABLE: Final = (
     "this is a session link, sealed with a key that the gates keep in their store: it can be explained only "
     "where the policy itself names sessions.ticket_keys"
 )
+_OWNERSHIP: Final = "whether the session owns the object (else resource_not_granted, or a PUT creates only)"
 
 
 class Decision(Enum):
@@ -102,15 +105,26 @@ def explain(config: Config, ask: Ask, token_text: str | None, now: float) -> Exp
         if isinstance(read, Deny):
             return _deny(read, now, steps, place, ticket=ticket)
         token = read
-    verdict = decide(ask, place, token, ticket, None, Revocations(), now, steps)
+    # Whose an object is only the store knows. A session link says which session asks; a token alone does not.
+    owned = ticket is not None and ticket.warrant is not None and asks_ownership(place, ticket.warrant)
+    verdict = decide(ask, place, token, ticket, None, Revocations(), now, steps, owned=owned)
     if isinstance(verdict, Deny):
         if verdict.reason is Reason.TOKEN_MISSING:
             steps.append(_say_sources(place))
+        elif ticket is None and token is not None and asks_ownership(place, token.warrant):
+            steps.append("what its session owns a token opens under its session link")
         return _deny(verdict, now, steps, place, token, ticket)
-    questions = tuple(_questions(verdict, place))
+    if not owned and (condition := _permit_of(verdict).precondition) is not None:
+        name, value = condition
+        steps.append(f"forwarded under {name}: {value}, as create and update are not both granted")
+    questions = [*_questions(verdict, place), *([_OWNERSHIP] if owned else [])]
     return Explanation(
-        _name(verdict), now, tuple(steps), questions, place, token, ticket, ends_at=_end(verdict, now)
+        _name(verdict), now, tuple(steps), tuple(questions), place, token, ticket, ends_at=_end(verdict, now)
     )
+
+
+def _permit_of(verdict: Permit | Admit) -> Permit:
+    return verdict if isinstance(verdict, Permit) else verdict.permit
 
 
 def _name(verdict: Permit | Admit) -> Decision:
@@ -217,9 +231,8 @@ def _questions(verdict: Permit | Admit, place: Place) -> list[str]:
     questions = ["whether the token, its subject or its session was revoked"]
     if isinstance(verdict, Permit):
         if verdict.commit is not None:
-            questions.append(
-                "whether the session may still play: its first media counts against the token's limits"
-            )
+            counts = "its first media" if place.action is Action.READ else "a write"
+            questions.append(f"whether the session may still play: {counts} counts against the token's limits")
     elif verdict.opening.resume is Resume.ONLY:
         questions.append("whether this client has a live session of the token (else session_required)")
     else:

@@ -27,6 +27,7 @@ Examples:
   gate token --config gate.yaml --resource cam1 --live --dvr --from -2h --to now --ttl 15m
   gate token --config gate.yaml --all --action read --live --session-limit 3 --subject alice
   gate token --config gate.yaml --resource film.mp4 --single-use
+  gate token --config gate.yaml --action create --action read --action destroy --session-owned
   curl -L "http://127.0.0.1:8080/cam1/index.m3u8?token=$(gate token --config gate.yaml --all --live)"
 
 A time T is in Unix seconds, a date (2026-05-04T13:00:00Z; UTC where it names no zone), now, or a distance
@@ -37,6 +38,7 @@ from now (-2h, +30m). A duration is in seconds, or 90s, 15m, 1h, 7d.
 @click.option("--application", metavar="A", help="Whose key signs it. May be left out where there is only one.")
 @click.option("--resource", "resources", multiple=True, metavar="R", help="What it opens. May be repeated.")
 @click.option("--all", "everything", is_flag=True, help="It opens all resources.")
+@click.option("--session-owned", is_flag=True, help="It opens what its session has created, or creates.")
 @click.option(
     "--action",
     "actions",
@@ -112,6 +114,7 @@ def _claims(
     *,
     resources: tuple[str, ...],
     everything: bool,
+    session_owned: bool,
     actions: tuple[str, ...],
     live: bool,
     dvr: bool,
@@ -127,17 +130,23 @@ def _claims(
     claims_text: str | None,
 ) -> dict[str, Any]:
     extra = _read_claims(claims_text)
-    if not resources and not everything and "grants" not in extra:
+    if not (resources or everything or session_owned) and "grants" not in extra:
         raise UsageError("the token would open nothing: name what with --resource, or everything with --all")
-    if resources and everything:
-        raise UsageError("--all opens every resource: leave out --resource")
+    if everything and (resources or session_owned):
+        superfluous = "--resource" if resources else "--session-owned"
+        raise UsageError(f"--all opens every resource: leave out {superfluous}")
     if single_use and session_limit not in (None, 1):
         raise UsageError("--single-use is a limit of one session: leave out --session-limit")
     if ttl_s is None:
         longest = application.max_ttl_s
         ttl_s = DEFAULT_TTL_S if longest is None else min(DEFAULT_TTL_S, int(longest))
     issued_at = int(now)
-    grant: dict[str, Any] = {"all": True} if everything else {"resources": list(dict.fromkeys(resources))}
+    grant: dict[str, Any] = {
+        "all": everything,
+        "resources": list(dict.fromkeys(resources)),
+        "session_owned": session_owned,
+    }
+    grant = {name: value for name, value in grant.items() if value}
     claims: dict[str, Any] = {
         "iat": issued_at,
         "exp": issued_at + ttl_s if ttl_s else None,

@@ -10,7 +10,7 @@ import click
 
 from gate.cli.explanation import Decision, Explanation
 from gate.cli.redaction import redact
-from gate.core.grants import Grant
+from gate.core.grants import Action, Grant
 from gate.core.token import Token, Warrant
 from gate.core.windows import ALWAYS_MS, LAST_SECOND, Span
 
@@ -123,7 +123,9 @@ def _say_limit(text: str, count: int | None) -> list[str]:
 
 
 def _say_warrant(warrant: Warrant) -> Iterator[str]:
-    grants = [f"{action.value} on {_say_grant(grant)}" for action, grant in warrant.grants.by_action.items()]
+    grants = [
+        f"{action.value} on {_say_grant(action, grant)}" for action, grant in warrant.grants.by_action.items()
+    ]
     yield f"  grants   {'; '.join(grants) or 'nothing'}"
     rights = warrant.rights
     held = ", ".join(name for name in ("live", "dvr", "copy") if getattr(rights, name))
@@ -145,7 +147,7 @@ def _say_warrant(warrant: Warrant) -> Iterator[str]:
         yield f"  bound    {', '.join(bound) or 'to nobody'}"
 
 
-def _say_grant(grant: Grant) -> str:
+def _say_grant(action: Action, grant: Grant) -> str:
     if grant.all:
         return "everything"
     names = sorted(grant.resources)
@@ -153,7 +155,7 @@ def _say_grant(grant: Grant) -> str:
     if len(names) > _MOST_NAMES:
         words.append(f"{len(names) - _MOST_NAMES} more")
     if grant.session_owned:
-        words.append("what the session created")
+        words.append("what the session will own" if action is Action.CREATE else "what the session created")
     return ", ".join(words) or "nothing"
 
 

@@ -14,13 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from gate.config.values import Duration, HttpUrl, Listen, Network, Secret, Size, TcpAddress
 from gate.core.grants import Action
 from gate.core.keys import Algorithm
-from gate.core.policy import METHODS, Access, OnLimit, Pattern, SessionEnd
+from gate.core.policy import METHODS, READING, Access, OnLimit, Pattern, SessionEnd
 from gate.core.token import Format
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 Complaint = tuple[tuple[str | int, ...], str]
-
-
 Method = Annotated[str, Field(pattern=r"^(GET|HEAD|OPTIONS|PUT|POST|PATCH|DELETE)$")]
 
 
@@ -121,7 +119,7 @@ class Stream(Model):
         description="What each method does: read, create, update or destroy. A method that is not named is not "
         "served. PUT as create creates or overwrites, as the token grants it.",
     )
-    created_field: str | None = Field(
+    created_field: Annotated[str, Field(min_length=1)] | None = Field(
         default=None,
         description="The field of the origin's JSON answer to a POST that holds the new object's id; without "
         "it the answer's Location tells.",
@@ -131,6 +129,14 @@ class Stream(Model):
     @classmethod
     def _is_pattern(cls, value: str) -> str:
         Pattern(value)
+        return value
+
+    @field_validator("methods")
+    @classmethod
+    def _is_safe_where_it_reads(cls, value: dict[str, Action]) -> dict[str, Action]:
+        for method, action in value.items():
+            if (method in READING) != (action is Action.READ):
+                raise ValueError(f"{method} cannot {action.value}: GET, HEAD and OPTIONS read, no other does")
         return value
 
 
@@ -161,7 +167,6 @@ class Sessions(Model):
         description="Secrets that seal session links, the first seals, all open. Without any the gates on one "
         "store make and share one.",
     )
-
     ticket_rotation: Duration = Field(
         default=30 * 86400.0, description="How often the gates make a new key, where ticket_keys names none."
     )

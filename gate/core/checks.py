@@ -11,6 +11,7 @@ from gate.core.grants import Action
 from gate.core.media import Facts, Kind, Role
 from gate.core.policy import Application, Network
 from gate.core.reasons import Deny, Reason
+from gate.core.revocation import Revocations
 from gate.core.token import Bind, Token, Warrant
 from gate.core.windows import Span
 
@@ -36,6 +37,15 @@ def check_life(token: Token, application: Application, now: float) -> Deny | Non
     issued_at = now if token.issued_at is None else token.issued_at
     if application.max_ttl_s is not None and token.expires_at - issued_at > application.max_ttl_s:
         return Deny(Reason.LIFETIME_TOO_LONG)
+    return None
+
+
+def check_token(token: Token, application: Application, revoked: Revocations, now: float) -> Deny | None:
+    """None where the token, as such, is good now."""
+    if (refusal := check_life(token, application, now)) is not None:
+        return refusal
+    if revoked.cover(token.application, token.id, token.owner, None, token.issued_at):
+        return Deny(Reason.REVOKED)
     return None
 
 

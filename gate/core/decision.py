@@ -14,18 +14,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gate.core.checks import address_in, check_binding, check_grant, check_life, check_time
+from gate.core.checks import address_in, check_binding, check_grant, check_time, check_token
 from gate.core.credentials import DEFAULT_SOURCES, find_token
 from gate.core.grants import Action
+from gate.core.life import life_of, renew, ticket_of
 from gate.core.media import OPENING, Facts, Role
-from gate.core.policy import Access, Application, Policy, SessionEnd
+from gate.core.policy import Access, Policy, StreamRule
 from gate.core.reasons import Deny, Reason
 from gate.core.revocation import Revocations
 from gate.core.session import Known, Resume, client_key, opens, page_key, peeks, resumes
 from gate.core.target import parse_target
 from gate.core.ticket import Ticket
 from gate.core.token import Token, Warrant
-from gate.core.verdicts import Admit, Ask, Issue, Opened, Opening, Outcome, Permit, Place, Refused, Renewal
+from gate.core.verdicts import Admit, Ask, Issue, Opening, Outcome, Permit, Place, Refused
+from gate.core.writes import actions_of, asks_ownership, precondition, writes_in_session
 
 Trace = list[str]
 
@@ -55,7 +57,7 @@ def locate(ask: Ask, policy: Policy, trace: Trace | None = None) -> Place | Deny
     action = rule.methods.get(ask.method)
     if action is None or (action is not Action.READ and rule.access is not Access.PRIVATE):
         # What everybody may read nobody may write: a write needs a grant, and only a token has one.
-        return Deny(Reason.METHOD_NOT_ALLOWED, f"{ask.method} is not served here")
+        return Deny(Reason.METHOD_NOT_ALLOWED, f"{ask.method} is not served here", _allowed(rule))
     sources = rule.application.sources if rule.application else DEFAULT_SOURCES
     token = find_token(target, ask.headers, sources)
     if isinstance(token, Deny):
@@ -66,15 +68,6 @@ def locate(ask: Ask, policy: Policy, trace: Trace | None = None) -> Place | Deny
     forwarded = target.without(sources.query)
     page = page_key(client, target)
     return Place(ask.method, forwarded, rule, rule.application, action, facts, ticket, token, client, page)
-
-
-def asks_ownership(place: Place, warrant: Warrant) -> bool:
-    """Whether it matters to the decision that the session owns the resource."""
-    return any(
-        action is not Action.CREATE and grant.session_owned and not grant.covers(place.facts.resource)
-        for action in _asked(place)
-        if (grant := warrant.grants.get(action)) is not None
-    )
 
 
 def decide(
@@ -123,24 +116,6 @@ def settle(admit: Admit, outcome: Outcome, trace: Trace | None = None) -> Permit
     return Issue(place, ticket)
 
 
-def ticket_of(token: Token, outcome: Opened) -> Ticket:
-    """What the link of a session of the token says."""
-    return Ticket(
-        session=outcome.session,
-        application=token.application,
-        token=token.id,
-        owner=token.owner,
-        subject=token.subject,
-        opened_at=int(outcome.opened_at),
-        ends_at=outcome.ends_at,
-        token_expires_at=token.expires_at,
-        issued_at=token.issued_at,
-        session_limit=token.session_limit,
-        max_concurrent=token.max_concurrent,
-        warrant=token.warrant,
-    )
-
-
 def confirm(permit: Permit, outcome: Outcome) -> Permit | Deny:
     """What the store's answer makes of a commit: the same permit, with nothing left to commit."""
     if isinstance(outcome, Refused):
@@ -156,14 +131,6 @@ def describe(facts: Facts) -> str:
     if facts.span is not None:
         words.append(f"from {facts.span.start_ms / 1000:.3f} to {facts.span.end_ms / 1000:.3f}")
     return ", ".join(words)
-
-
-def life_of(token: Token, application: Application) -> tuple[int | None, int | None]:
-    """How long a session of the token may last, in seconds from its opening, and until when (Unix seconds)."""
-    if application.session_end is SessionEnd.TOKEN:
-        return token.usage_s, token.expires_at
-    usages = [usage for usage in (token.usage_s, application.max_usage_s) if usage is not None]
-    return min(usages, default=None), None
 
 
 def _decide_ticket(
@@ -191,11 +158,11 @@ def _decide_ticket(
         return Deny(Reason.REVOKED)
     renewal = None
     if token is not None and token.id not in names:
-        fresh = _renewal(token, ticket, application, revoked, now)
+        fresh = renew(token, ticket, application, ends, revoked, now)
         if isinstance(fresh, Deny):
             return fresh
-        renewal = fresh
-        _note(trace, "a fresh token beside the session link renews the session")
+        if (renewal := fresh) is not None:
+            _note(trace, "a fresh token beside the session link renews the session")
     warrant = ticket.warrant
     if warrant is None:
         return Deny(Reason.STORE_UNAVAILABLE, "the session's grants have not been read from the store")
@@ -213,8 +180,9 @@ def _decide_ticket(
         prefix=place.ticket or "",
         commit=ticket if uses and known is None else None,
         probe=reads and uses and peeks(ask.method, ask.headers, place.facts),
-        precondition=_precondition(place, warrant, owned),
+        precondition=precondition(place, warrant, owned),
         renew=renewal,
+        renewed_by=None if known is None else known.token,
     )
 
 
@@ -233,6 +201,13 @@ def _decide_token(
         return Deny(Reason.TOKEN_SIGNATURE)
     if (refusal := check_token(token, application, revoked, now)) is not None:
         return refusal
+    if known is not None and known.ends_at is not None and known.ends_at <= now:
+        known = None
+    closed = known is not None and revoked.cover(
+        token.application, token.id, token.owner, known.session, token.issued_at
+    )
+    # A session that is over owns nothing.
+    owned = owned and known is not None and not closed
     if (refusal := _check(ask, place, token.warrant, now, owned, trace)) is not None:
         return refusal
     permit = Permit(
@@ -241,57 +216,35 @@ def _decide_token(
         owner=token.owner,
         issued_at=token.issued_at,
         ends_at=None if token.expires_at is None else float(token.expires_at),
-        precondition=_precondition(place, token.warrant, owned),
+        precondition=precondition(place, token.warrant, owned),
     )
     usage_s, until_s = life_of(token, application)
-    if opens(ask.method, ask.headers, place.facts):
+    reads = place.action is Action.READ
+    # What nothing but ownership grants is read in the session that owns it: another one would own nothing.
+    owns = reads and asks_ownership(place, token.warrant)
+    if opens(ask.method, ask.headers, place.facts) and not owns:
         _note(trace, "this use of the token opens a session")
         how = resumes(place.target, ask.headers, place.facts)
         return Admit(Opening(token, place.client, place.page, how, usage_s, until_s), permit)
-    if place.action is Action.READ:
-        bare = not token.counted or ask.method != "GET" or place.facts.role in OPENING
+    if reads:
+        bare = ask.method != "GET" or (not owns and (not token.counted or place.facts.role in OPENING))
     else:
-        bare = not token.counted and not _owns_by_session(place, token.warrant)
+        bare = not token.counted and not writes_in_session(token.warrant)
     if bare:
         _note(trace, "this use of the token needs no session")
         return replace(permit, probe=token.counted and ask.method == "GET")
-    if known is not None and (known.ends_at is None or known.ends_at > now):
-        if revoked.cover(token.application, token.id, token.owner, known.session, token.issued_at):
-            return Deny(Reason.REVOKED)
-        return replace(permit, session=known.session, ends_at=known.ends_at)
+    if closed:
+        return Deny(Reason.REVOKED)
+    if known is not None:
+        return replace(permit, session=known.session, ends_at=known.ends_at, renewed_by=known.token)
     _note(trace, "the client's live session is resumed, if there is one")
     return Admit(Opening(token, place.client, place.page, Resume.ONLY, usage_s, until_s), permit)
-
-
-def check_token(token: Token, application: Application, revoked: Revocations, now: float) -> Deny | None:
-    """None where the token, as such, is good now."""
-    if (refusal := check_life(token, application, now)) is not None:
-        return refusal
-    if revoked.cover(token.application, token.id, token.owner, None, token.issued_at):
-        return Deny(Reason.REVOKED)
-    return None
-
-
-def _renewal(
-    token: Token, ticket: Ticket, application: Application, revoked: Revocations, now: float
-) -> Renewal | Deny | None:
-    """What a token beside a session link is: a renewal, nothing, or another viewer's.
-
-    A fresh token with another warrant renews nothing: the link would keep rights that it does not give.
-    """
-    if token.application != ticket.application or token.subject is None or token.owner != ticket.owner:
-        return Deny(Reason.AMBIGUOUS_CREDENTIALS, "the token beside the session link is another viewer's")
-    if (refusal := check_token(token, application, revoked, now)) is not None:
-        return refusal
-    if token.warrant != ticket.warrant:
-        return None
-    return Renewal(ticket, token, *life_of(token, application))
 
 
 def _check(
     ask: Ask, place: Place, warrant: Warrant, now: float, owned: bool, trace: Trace | None
 ) -> Deny | None:
-    refusals = [check_grant(warrant, action, place.facts.resource, owned) for action in _asked(place)]
+    refusals = [check_grant(warrant, action, place.facts.resource, owned) for action in actions_of(place)]
     refusal = None if None in refusals else refusals[0]
     refusal = refusal or check_binding(warrant.bind, ask.headers, ask.address)
     if refusal is not None:
@@ -307,26 +260,11 @@ def _check(
     return None
 
 
-def _asked(place: Place) -> tuple[Action, ...]:
-    """The actions of which one must be granted: a PUT creates or updates."""
-    return (Action.CREATE, Action.UPDATE) if place.puts else (place.action,)
-
-
-def _precondition(place: Place, warrant: Warrant, owned: bool) -> tuple[str, str] | None:
-    """What a PUT is forwarded under, where only one of creating and updating is granted."""
-    if not place.puts:
-        return None
-    may_create = check_grant(warrant, Action.CREATE, place.facts.resource, owned) is None
-    may_update = check_grant(warrant, Action.UPDATE, place.facts.resource, owned) is None
-    if may_create and may_update:
-        return None
-    return ("If-None-Match", "*") if may_create else ("If-Match", "*")
-
-
-def _owns_by_session(place: Place, warrant: Warrant) -> bool:
-    """Whether the grant that is used speaks of what the session owns, so that there must be a session."""
-    grants = [warrant.grants.get(action) for action in (*_asked(place), Action.UPDATE, Action.DESTROY)]
-    return any(grant is not None and grant.session_owned for grant in grants)
+def _allowed(rule: StreamRule) -> tuple[tuple[str, object], ...]:
+    """The methods that the rule serves."""
+    writable = rule.access is Access.PRIVATE
+    served = [method for method, action in rule.methods.items() if writable or action is Action.READ]
+    return (("allowed", served),)
 
 
 def _refuse(outcome: Refused) -> Deny:

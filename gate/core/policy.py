@@ -58,6 +58,9 @@ METHODS: Final[Mapping[str, Action]] = MappingProxyType(
     }
 )
 
+# The methods that read. They are safe (RFC 9110, section 9.2.1), and none of the others is.
+READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
 
 @dataclass(frozen=True, slots=True)
 class Application:
@@ -125,6 +128,11 @@ class Pattern:
         """The literal first segment, or None where the first segment may be anything."""
         return self._pieces[0][0] if self._pieces else None
 
+    @property
+    def last(self) -> str | None:
+        """The name of the last segment, or None where that has none or anything may follow."""
+        return None if self._open or not self._pieces else self._pieces[-1][1]
+
     def match(self, segments: tuple[str, ...]) -> dict[str, str] | None:
         """The named parts, or None where the segments do not match."""
         pieces = self._pieces
@@ -160,6 +168,11 @@ class StreamRule:
     networks: tuple[Network, ...] = ()
     methods: Mapping[str, Action] = field(default_factory=lambda: METHODS)
     created_field: str | None = None
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where a method writes that must read, or reads that would not be counted."""
+        if any((method in READING) != (action is Action.READ) for method, action in self.methods.items()):
+            raise ValueError("GET, HEAD and OPTIONS read, and nothing else does")
 
 
 @dataclass(frozen=True, slots=True)

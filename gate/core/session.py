@@ -59,7 +59,8 @@ from gate.core.token import digest
 
 SHARDS: Final = 64
 _DIGITS: Final = "0123456789abcdefghjkmnpqrstvwxyz"
-_FROM_START: Final = re.compile(r"bytes=0*-\d*")
+# Without a first position it is the end that is asked for (RFC 9110, section 14.1.1).
+_FROM_START: Final = re.compile(r"bytes=0+-\d*")
 _CMCD_SID: Final = re.compile(r'(?:^|,)\s*sid="([^"\\]{1,64})"')
 _PROBES: Final = frozenset({"bytes=0-0", "bytes=0-1"})
 _ID: Final = re.compile(r"[0-9a-f]{2}[0-9a-z]{22}")

@@ -58,7 +58,8 @@ class Permit:
     the first byte of media commits. `probe` tells that only a byte or two were asked for, which commit
     nothing; an origin that answers with more has to be stopped. `precondition` is a field that the origin
     must be asked under, so that a token that may only create does not overwrite (RFC 9110, section 13.1).
-    `renew` is a fresh token that came beside the session link: the session lives on with it.
+    `renew` is a fresh token that came beside the session link: the session lives on with it. `renewed_by` is
+    the token that it lives on with already, and must not outlive.
     """
 
     place: Place
@@ -72,6 +73,7 @@ class Permit:
     probe: bool = False
     precondition: tuple[str, str] | None = None
     renew: Renewal | None = None
+    renewed_by: str | None = None
 
     @property
     def public(self) -> bool:
@@ -118,7 +120,8 @@ class Opened:
     """The store's yes. Times are Unix seconds of the store's clock.
 
     Of a commit: `first` tells that nobody had committed the session before, `lost` names the playbacks
-    (session, client) that lost their place to this one.
+    (session, client) that lost their place to this one. `renewed_by` is the token that renewed the session
+    last, if any.
     """
 
     session: str
@@ -126,6 +129,7 @@ class Opened:
     ends_at: float | None
     first: bool = False
     lost: tuple[tuple[str, str], ...] = ()
+    renewed_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

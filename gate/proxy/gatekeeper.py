@@ -18,7 +18,7 @@ from typing import Final
 from aiohttp import web
 
 from gate.core.credentials import DEFAULT_SOURCES
-from gate.core.decision import asks_ownership, decide, locate, settle
+from gate.core.decision import decide, locate, settle
 from gate.core.grants import Action
 from gate.core.media import Role
 from gate.core.policy import Access, Application, OnLimit, Policy
@@ -26,15 +26,17 @@ from gate.core.reasons import Deny, Reason
 from gate.core.ticket import INLINE_WARRANT, Ticket, TicketKeys, dump_warrant
 from gate.core.token import Token
 from gate.core.verdicts import Admit, Ask, Issue, Opened, Permit, Place
-from gate.errors import OriginError, StoreError
+from gate.core.writes import asks_ownership
+from gate.errors import OriginError, StoreError, StoreUnavailable
 from gate.formats import read_token
 from gate.proxy.carrier import session_link
 from gate.proxy.known import Playbacks, Recent, Responses, is_revoked
 from gate.proxy.ledger import Ledger
 from gate.proxy.origin import Reply, Upstream
-from gate.proxy.relay import relay, respond, sent
+from gate.proxy.ownership import name_created, names_destroyed, names_of, reads_answer
+from gate.proxy.relay import relay, respond
 from gate.proxy.session_api import SessionApi
-from gate.proxy.uploads import Upload, created
+from gate.proxy.uploads import Upload
 from gate.store.control import HEARTBEAT_S, Control
 from gate.wire.answers import Fields, cors_fields, preflight, problem, redirect
 from gate.wire.headers import for_origin
@@ -105,7 +107,7 @@ class Gatekeeper:
             if asked is not None and not self.draining:
                 answer = await self._api.answer(request, asked, policy, request_id, cors)
                 if isinstance(answer, Deny):
-                    return self._refuse(answer, request_id, cors)
+                    return self._refuse(request, answer, request_id, cors)
                 return respond(answer)
             verdict = await self._judge(request, policy)
             if isinstance(verdict, Permit):
@@ -120,7 +122,7 @@ class Gatekeeper:
             self._metrics.decisions.labels("redirect", "").inc()
             link = session_link(policy.sessions.prefix, self._seal(verdict.ticket), verdict.place.target)
             return respond(redirect(link, request_id, cors))
-        return self._refuse(verdict, request_id, cors)
+        return self._refuse(request, verdict, request_id, cors)
 
     async def _judge(self, request: web.BaseRequest, policy: Policy) -> Permit | Issue | Deny:
         if self.draining:
@@ -152,7 +154,9 @@ class Gatekeeper:
         known, warrant = None, None
         if ticket is not None:
             known = self._playbacks.find(ticket.session, place.client)
-            if known is None and ticket.ends_at is not None and ticket.ends_at <= now:
+            over = ticket.ends_at is not None and ticket.ends_at <= now
+            if known is None and over and ticket.subject is not None:
+                # Another gate may have renewed it; only a subject's session can be.
                 ticket = await ledger.revive(ticket)
             if ticket.warrant is None:
                 ticket = replace(ticket, warrant=await ledger.warrant(ticket))
@@ -164,15 +168,19 @@ class Gatekeeper:
         visit = ticket.session if ticket is not None else known.session if known is not None else None
         application = place.application
         if visit and application and warrant is not None and asks_ownership(place, warrant):
-            owned = await ledger.owns(application.name, place.facts.resource, visit)
+            owned = await ledger.owns(application.name, names_of(place), visit)
         verdict = decide(ask, place, token, ticket, known, self._control.revoked, now, owned=owned)
         if isinstance(verdict, Admit):
             opening = verdict.opening
             return settle(verdict, await ledger.open(opening, _facts(request, place, opening.token.subject)))
         if isinstance(verdict, Permit) and verdict.renew is not None:
-            outcome = await ledger.extend(verdict.renew)
+            try:
+                outcome = await ledger.extend(verdict.renew)
+            except StoreUnavailable:
+                # It goes on as it was; the token comes again with the next request.
+                return verdict
             if isinstance(outcome, Opened):
-                verdict = replace(verdict, ends_at=outcome.ends_at)
+                verdict = replace(verdict, ends_at=outcome.ends_at, renewed_by=verdict.renew.token.id)
         return verdict
 
     async def _forward(
@@ -182,23 +190,32 @@ class Gatekeeper:
         transport = request.transport
         if transport is None:
             raise ConnectionResetError("the client has left")
-        writes = place.action is not Action.READ
-        with self._playbacks.running(permit.session, place.client):
-            verdict: Permit | Deny = permit
-            if writes:
-                # An upload is a use: it counts before any of it reaches the origin.
-                verdict, _ = await self._commit(request, permit)
-            if isinstance(verdict, Permit):
-                with self._responses.watch(verdict, lambda: self._end(transport)):
-                    reply = await self._ask_origin(request, verdict, policy, request_id)
-                    if isinstance(reply, Deny):
-                        return self._refuse(reply, request_id, cors)
-                    async with reply:
-                        return await self._answer(request, verdict, reply, policy, request_id, cors)
-        return self._refuse(verdict, request_id, cors)
+        verdict: Permit | Deny = permit
+        if place.action is not Action.READ:
+            # An upload is a use: it counts before any of it reaches the origin.
+            verdict, _ = await self._commit(request, permit)
+            if isinstance(verdict, Permit) and is_revoked(verdict, self._control.revoked):
+                # While the store was asked: a write cannot be taken back.
+                verdict = Deny(Reason.REVOKED)
+        if isinstance(verdict, Deny):
+            return self._refuse(request, verdict, request_id, cors)
+        with (
+            self._playbacks.running(verdict.session, place.client),
+            self._responses.watch(verdict, lambda: self._end(transport)),
+        ):
+            reply = await self._ask_origin(request, transport, verdict, policy, request_id)
+            if isinstance(reply, Deny):
+                return self._refuse(request, reply, request_id, cors)
+            async with reply:
+                return await self._answer(request, verdict, reply, policy, request_id, cors)
 
     async def _ask_origin(
-        self, request: web.BaseRequest, permit: Permit, policy: Policy, request_id: str
+        self,
+        request: web.BaseRequest,
+        transport: asyncio.Transport,
+        permit: Permit,
+        policy: Policy,
+        request_id: str,
     ) -> Reply | Deny:
         place = permit.place
         origin = place.rule.origin
@@ -210,12 +227,12 @@ class Gatekeeper:
             host=request.headers.get("Host", ""),
             scheme=request.scheme,
             request_id=request_id,
-            manifest=bool(permit.prefix) and place.facts.role is Role.MANIFEST,
+            whole=(bool(permit.prefix) and place.facts.role is Role.MANIFEST) or reads_answer(place),
             precondition=permit.precondition,
         )
         body = None
         if place.action is not Action.READ and request.body_exists:
-            body = Upload(request, policy.limits.upload)
+            body = Upload(request, transport, policy.limits.upload)
             if request.content_length is not None:
                 fields.append(("Content-Length", str(request.content_length)))
         asked_at = time.monotonic()
@@ -249,20 +266,26 @@ class Gatekeeper:
                 verdict = Deny(Reason.SESSION_REQUIRED)
             else:
                 verdict, first = await self._commit(request, permit)
-        if is_revoked(permit, self._control.revoked):
+        if isinstance(verdict, Permit) and is_revoked(verdict, self._control.revoked):
             # While origin and store were asked; from here on the response is watched.
             verdict = Deny(Reason.REVOKED)
         if isinstance(verdict, Deny):
-            return self._refuse(verdict, request_id, cors)
+            return self._refuse(request, verdict, request_id, cors)
         self._metrics.decisions.labels("permit", "").inc()
         link = f"{policy.sessions.prefix}{permit.prefix}" if permit.prefix else ""
+        unsent = permit.commit if first else None
+
+        def send() -> None:
+            nonlocal unsent
+            unsent = None
+
         with self._playbacks.running(permit.session, place.client):
             try:
                 stall_s = policy.limits.stall_timeout_s
-                return await relay(request, permit, reply, link, cors, stall_s, self._cut)
+                return await relay(request, permit, reply, link, cors, stall_s, self._cut, send)
             finally:
-                if first and permit.commit is not None and not sent(request):
-                    self._ledger.give_back(permit.commit, place.client)
+                if unsent is not None:
+                    self._ledger.give_back(unsent, place.client)
 
     async def _commit(self, request: web.BaseRequest, permit: Permit) -> tuple[Permit | Deny, bool]:
         if permit.commit is None:
@@ -270,23 +293,27 @@ class Gatekeeper:
         application = permit.place.application
         on_limit = OnLimit.REJECT if application is None else application.on_limit
         facts = _facts(request, permit.place, permit.commit.subject)
-        return await self._ledger.commit(permit, on_limit, facts)
+        verdict, first = await self._ledger.commit(permit, on_limit, facts)
+        if isinstance(verdict, Permit) and verdict.session is not None and verdict.ends_at != permit.ends_at:
+            # It was renewed since its link was made, maybe on another gate.
+            self._responses.extend(verdict.session, verdict.ends_at, verdict.renewed_by)
+        return verdict, first
 
     async def _note_ownership(self, permit: Permit, reply: Reply) -> None:
         """Before the answer's head leaves, the store knows whose the new object is, or that one is gone."""
         if not 200 <= reply.status < 300:
             return
         if permit.place.action is Action.DESTROY:
-            await self._ledger.disown(permit)
+            await self._ledger.disown(permit, names_destroyed(permit.place))
         elif permit.place.action is Action.CREATE and permit.session is not None:
-            resource = await created(permit, reply)
-            if resource is not None:
-                await self._ledger.own(permit, resource)
+            name = await name_created(permit, reply)
+            if name is not None:
+                await self._ledger.own(permit, name)
 
-    def _refuse(self, deny: Deny, request_id: str, cors: Fields) -> web.Response:
+    def _refuse(self, request: web.BaseRequest, deny: Deny, request_id: str, cors: Fields) -> web.Response:
         self._metrics.decisions.labels("deny", deny.reason.value).inc()
         why = ": ".join(filter(None, (deny.reason.value, deny.detail)))
-        _log.info("%s: refused: %s", request_id, why)
+        _log.info("%s: %s refused: %s", request_id, request.method, why)
         return respond(problem(deny, request_id, cors))
 
     def _verify(self, place: Place) -> Token | Deny | None:

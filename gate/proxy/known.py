@@ -11,7 +11,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from gate.core.revocation import Revocations
@@ -55,11 +55,14 @@ class _Playing:
     known: Known
     playback: Playback
     token: str
+    ticket: Ticket
     used_at: float
     renewed_at: float
     running: int = 0
-    # The ticket, where the store has not yet confirmed the playback.
-    unconfirmed: Ticket | None = None
+    # Whether it was asked for again since the store committed it.
+    found: bool = False
+    # Whether the store has given it a lease, as far as is known here.
+    confirmed: bool = True
 
 
 class Playbacks:
@@ -82,6 +85,7 @@ class Playbacks:
         if playing is None:
             return None
         playing.used_at = time.monotonic()
+        playing.found = True
         return playing.known
 
     def find_by_token(self, token: str, client: str) -> Known | None:
@@ -89,15 +93,31 @@ class Playbacks:
         name = self._by_token.get((token, client))
         return None if name is None else self.find(*name)
 
-    def add(self, ticket: Ticket, client: str, ends_at: float | None, *, confirmed: bool = True) -> None:
-        """The store has committed the ticket's session for this client, or will when it is back."""
+    def add(
+        self,
+        ticket: Ticket,
+        client: str,
+        ends_at: float | None,
+        *,
+        confirmed: bool = True,
+        token: str | None = None,
+    ) -> None:
+        """The store has committed the ticket's session for this client, or will when it is back.
+
+        `token` is the one that has renewed the session, if any.
+        """
         now = time.monotonic()
         name = (ticket.session, client)
         limited, endless = ticket.max_concurrent is not None, ends_at is None
         playback = Playback(ticket.session, client, ticket.owner, limited, endless)
-        unconfirmed = None if confirmed else ticket
-        known = Known(ticket.session, ends_at)
-        self._playing[name] = _Playing(known, playback, ticket.token, now, now, unconfirmed=unconfirmed)
+        known = Known(ticket.session, ends_at, token)
+        playing = _Playing(known, playback, ticket.token, ticket, now, now, confirmed=confirmed)
+        if (before := self._playing.get(name)) is not None:
+            # Two first requests at once: what runs of the one is traffic of the other.
+            before.known, before.playback, before.used_at, before.found = known, playback, now, True
+            before.confirmed = before.confirmed or confirmed
+        else:
+            self._playing[name] = playing
         self._by_token[ticket.token, client] = name
 
     def extend(self, session: str, ends_at: float | None, token: str) -> None:
@@ -105,14 +125,34 @@ class Playbacks:
         for name, playing in self._playing.items():
             if name[0] == session:
                 playing.known = Known(session, ends_at, token)
+                playing.playback = replace(playing.playback, endless=ends_at is None)
 
     def unconfirmed(self) -> list[tuple[Ticket, str]]:
         """What plays without the store's yes, because it was out of reach."""
         return [
-            (playing.unconfirmed, client)
-            for (_, client), playing in self._playing.items()
-            if playing.unconfirmed is not None
+            (playing.ticket, client) for (_, client), playing in self._playing.items() if not playing.confirmed
         ]
+
+    def confirm(self, session: str, client: str, ends_at: float | None) -> None:
+        """The store has committed what played without its yes."""
+        playing = self._playing.get((session, client))
+        if playing is not None:
+            playing.confirmed = True
+            if playing.known.token is None:
+                playing.known = Known(session, ends_at)
+
+    def lose(self, session: str, client: str) -> None:
+        """The playback has no place any more, and what runs of it ends."""
+        self.drop(session, client)
+        self._on_lost(session, client)
+
+    def drop_unused(self, session: str, client: str) -> bool:
+        """The playback is forgotten, if nothing was asked for since it was committed; tells whether it is."""
+        playing = self._playing.get((session, client))
+        if playing is None or playing.found:
+            return False
+        self.drop(session, client)
+        return True
 
     @contextmanager
     def running(self, session: str | None, client: str) -> Iterator[None]:
@@ -133,27 +173,35 @@ class Playbacks:
         if playing is not None and self._by_token.get((playing.token, client)) == (session, client):
             del self._by_token[playing.token, client]
 
-    async def renew(self) -> None:
-        """The leases of all that had traffic since the last time are renewed; the silent ones are forgotten."""
+    async def renew(self, *, anew: bool = False) -> bool:
+        """The leases of all that had traffic since the last time are renewed; the silent ones are forgotten.
+
+        A playback whose place another has taken is lost; with `anew`, after an outage in which its lease may
+        just have lapsed, it is unconfirmed instead. What is unconfirmed is kept until the store has counted it.
+        Tells whether the store was asked for anything.
+        """
         now = time.monotonic()
         silent = [
             name
             for name, playing in self._playing.items()
-            if not playing.running and now - playing.used_at > 2 * self._idle_s
+            if playing.confirmed and not playing.running and now - playing.used_at > 2 * self._idle_s
         ]
         for name in silent:
             self.drop(*name)
         due = [
             playing
             for playing in self._playing.values()
-            if playing.unconfirmed is None and (playing.running or playing.used_at > playing.renewed_at)
+            if playing.confirmed and (playing.running or playing.used_at > playing.renewed_at)
         ]
         lost = await self._sessions.renew(playing.playback for playing in due)
         for playing in due:
             playing.renewed_at = now
-        for session, client in lost:
-            self.drop(session, client)
-            self._on_lost(session, client)
+        for name in lost:
+            if anew and name in self._playing:
+                self._playing[name].confirmed = False
+            else:
+                self.lose(*name)
+        return bool(due)
 
 
 @dataclass(slots=True, eq=False)
@@ -208,10 +256,11 @@ class Responses:
             if running.permit.session == session and running.permit.place.client == client:
                 running.cut()
 
-    def extend(self, session: str, ends_at: float | None) -> None:
-        """What runs of the session may run until its new end."""
+    def extend(self, session: str, ends_at: float | None, token: str | None) -> None:
+        """What runs of the session may run until its new end, and no longer than the token that renewed it."""
         for running in self._running:
             if running.permit.session == session:
+                running.permit = replace(running.permit, renewed_by=token)
                 running.end_at(ends_at)
 
 
@@ -222,5 +271,9 @@ def is_revoked(permit: Permit, revoked: Revocations) -> bool:
         application is not None
         and permit.token is not None
         and permit.owner is not None
-        and revoked.cover(application.name, permit.token, permit.owner, permit.session, permit.issued_at)
+        and any(
+            revoked.cover(application.name, token, permit.owner, permit.session, permit.issued_at)
+            for token in (permit.token, permit.renewed_by)
+            if token is not None
+        )
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import suppress
 from types import TracebackType
 from typing import Final, Protocol, Self
 
@@ -80,9 +81,11 @@ class HttpUpstream:
 
     def __init__(self, *, connections: int = 1000) -> None:
         self._reads = _session(connections, reuse=True)
-        # The library sends a request again where a connection that it reused turns out to be closed. A body
-        # that has begun cannot be sent again, and a POST must not be.
+        # The library sends PUT and DELETE again where the connection breaks off before the answer, even a new
+        # one. The origin may have done them: again they would be answered as what they are not. A connection
+        # is not used again either, or one that the origin has just closed would fail what cannot be repeated.
         self._writes = _session(connections, reuse=False)
+        self._writes._retry_connection = False  # the only way there is
 
     async def ask(
         self,
@@ -101,19 +104,19 @@ class HttpUpstream:
             total=None,
             connect=origin.connect_timeout_s,
             sock_connect=origin.connect_timeout_s,
-            sock_read=origin.response_timeout_s,
+            # Its clock runs while a body is still being sent. The waits for head and body have bounds below.
+            sock_read=None,
         )
         session = self._reads if method in _SAFE else self._writes
-        # The library's wait for the head begins anew with each of its bytes; this one does not. A body may
-        # take as long as its client goes on sending: the listener watches that.
-        wait_s = None if body is not None else origin.connect_timeout_s + origin.response_timeout_s
+        wait_s = origin.connect_timeout_s + origin.response_timeout_s
         try:
-            async with asyncio.timeout(wait_s):
+            # The library's wait for the head begins anew with each of its bytes; this one does not.
+            async with asyncio.timeout(wait_s) as patience:
                 response = await session.request(
                     method,
                     url,
                     headers=CIMultiDict(fields),
-                    data=body,
+                    data=None if body is None else _paced(body, patience, wait_s),
                     allow_redirects=False,
                     timeout=timeout,
                 )
@@ -177,6 +180,29 @@ class HttpReply:
         # An unfinished body cannot be skipped cheaply: close() gives up the connection, and is
         # harmless once the body has been read to its end and the connection went back to the pool.
         self._response.close()
+
+
+async def _paced(body: AsyncIterable[bytes], patience: asyncio.Timeout, wait_s: float) -> AsyncIterator[bytes]:
+    """The body; patience with the origin, which has to take each piece and then to answer within `wait_s`.
+
+    It does not run while the client is to send: the listener watches that.
+    """
+    now = asyncio.get_running_loop().time
+
+    def allow(until: float | None) -> None:
+        with suppress(RuntimeError):  # the origin has answered before it had the whole body
+            patience.reschedule(until)
+
+    pieces = aiter(body)
+    while True:
+        allow(None)
+        try:
+            piece = await anext(pieces)
+        except StopAsyncIteration:
+            break
+        finally:
+            allow(now() + wait_s)
+        yield piece
 
 
 def _session(connections: int, *, reuse: bool) -> ClientSession:

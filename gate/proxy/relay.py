@@ -24,8 +24,8 @@ _LOOK_AHEAD: Final = 65536
 _NOT_OF_SCANNED: Final = frozenset({"content-length", "accept-ranges", "content-md5", "digest", "repr-digest"})
 
 
-class GateResponse(web.StreamResponse):
-    """A response with exactly the fields it was given, and Date: nothing is invented in the origin's name."""
+class _Exact(web.StreamResponse):
+    """A response with exactly the fields it was given, and Date and framing: nothing is invented."""
 
     async def _prepare_headers(self) -> None:
         untyped = "Content-Type" not in self.headers
@@ -37,9 +37,17 @@ class GateResponse(web.StreamResponse):
             self.headers.popall("Server", None)
 
 
-def respond(answer: Answer) -> web.Response:
+class GateResponse(_Exact):
+    """The origin's answer."""
+
+
+class OwnResponse(_Exact, web.Response):
     """An answer of the gate's own."""
-    return web.Response(status=answer.status, headers=CIMultiDict(answer.fields), body=answer.body)
+
+
+def respond(answer: Answer) -> web.Response:
+    """The answer, ready to be sent."""
+    return OwnResponse(status=answer.status, headers=CIMultiDict(answer.fields), body=answer.body)
 
 
 async def relay(
@@ -50,8 +58,11 @@ async def relay(
     cors: Fields,
     stall_s: float,
     cut: Callable[[asyncio.Transport], None],
+    on_body: Callable[[], None],
 ) -> web.StreamResponse:
     """Sends the reply to the client, with its URIs brought under the session link (`link`, empty for none).
+
+    `on_body` is called when a piece of the body leaves: before that the client has got nothing.
 
     Raises OriginError before the first byte only.
 
@@ -63,7 +74,7 @@ async def relay(
     body = reply.chunks()
     scan = scanned(permit, reply)
     rebase = None
-    if scan or 300 <= reply.status < 400:
+    if scan or reply.status == 201 or 300 <= reply.status < 400:
         rebase = rebase_for(link, permit.place.rule.origin, request.headers.get("Host"))
         fields = [(name, _location(name, value, rebase)) for name, value in fields]
     if scan and rebase is not None:
@@ -80,6 +91,11 @@ async def relay(
     await response.prepare(request)
     try:
         async for chunk in body:
+            if not chunk:
+                continue
+            if request.transport is None or request.transport.is_closing():
+                raise ConnectionResetError("the client has left")
+            on_body()
             async with asyncio.timeout(stall_s) as patience:
                 await response.write(chunk)
         await response.write_eof()
@@ -93,11 +109,6 @@ async def relay(
         # The client has left; there is nobody to tell.
         pass
     return response
-
-
-def sent(request: web.BaseRequest) -> bool:
-    """Whether any byte of an answer to the request has been written."""
-    return request.writer.output_size > 0
 
 
 def scanned(permit: Permit, reply: Reply) -> bool:

@@ -1,8 +1,9 @@
 """Opening and renewing a session without a redirect: for uploads, which cannot follow one, and for pages.
 
     POST <prefix>                    with a token: 201, Location is the session link
-    POST <prefix><ticket>/renew      with a fresh token of the same subject: the session lives on; the answer
-                                     is its link, new where the fresh token grants something else
+    POST <prefix><ticket>/renew      with a fresh token of the same subject: the session lives on. Where the
+                                     fresh token says something else, the link is that of a session of its
+                                     own: else the old link would give for longer what that token does not
 
 Both answer JSON: ``{"link": "/_s/<ticket>", "session": ..., "ends_at": Unix seconds or null}``.
 """
@@ -12,18 +13,20 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from aiohttp import web
 
+from gate.core.checks import check_token
 from gate.core.credentials import find_token
-from gate.core.decision import check_token, life_of, ticket_of
+from gate.core.life import life_of, renew, says_the_same, ticket_of
 from gate.core.policy import Application, Policy
 from gate.core.reasons import Deny, Reason
 from gate.core.session import Resume, client_key, page_key
 from gate.core.target import Target, parse_target
 from gate.core.ticket import Ticket
 from gate.core.token import Token
-from gate.core.verdicts import Opening, Refused, Renewal
+from gate.core.verdicts import Opening, Refused
 from gate.formats import read_token
 from gate.proxy.ledger import Ledger
 from gate.store.control import Control
@@ -67,7 +70,7 @@ class SessionApi:
         if (refusal := check_token(token, application, self._control.revoked, time.time())) is not None:
             return refusal
         if target.path.endswith("/renew"):
-            ticket = await self._renew(target, policy, application, token)
+            ticket = await self._renew(request, target, policy, application, token)
             status = 200
         else:
             ticket = await self._new(request, target, application, token)
@@ -106,17 +109,28 @@ class SessionApi:
         return ticket_of(token, outcome)
 
     async def _renew(
-        self, target: Target, policy: Policy, application: Application, token: Token
+        self,
+        request: web.BaseRequest,
+        target: Target,
+        policy: Policy,
+        application: Application,
+        token: Token,
     ) -> Ticket | Deny:
         ticket = self._open(target.segments[policy.sessions.prefix.count("/") - 1])
         if isinstance(ticket, Deny):
             return ticket
-        if ticket.application != application.name or token.subject is None or ticket.owner != token.owner:
-            return Deny(Reason.AMBIGUOUS_CREDENTIALS, "the token is another viewer's")
         revoked = self._control.revoked
+        if ticket.warrant is None:
+            ticket = replace(ticket, warrant=await self._ledger.warrant(ticket))
+        renewal = renew(token, ticket, application, ticket.ends_at, revoked, time.time())
+        if isinstance(renewal, Deny):
+            return renewal
         if revoked.cover(ticket.application, ticket.token, ticket.owner, ticket.session, ticket.issued_at):
             return Deny(Reason.REVOKED)
-        outcome = await self._ledger.extend(Renewal(ticket, token, *life_of(token, application)))
-        if isinstance(outcome, Refused):
-            return Deny(outcome.reason)
-        return ticket_of(token, outcome)
+        if renewal is not None:
+            outcome = await self._ledger.extend(renewal)
+            return Deny(outcome.reason) if isinstance(outcome, Refused) else ticket_of(token, outcome)
+        if says_the_same(token, ticket):
+            # The session lasts as long already.
+            return ticket
+        return await self._new(request, target, application, token)

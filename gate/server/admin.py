@@ -33,7 +33,8 @@ class AdminHandler:
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         path = request.path
         if request.method not in ("GET", "HEAD"):
-            return respond(problem(Deny(Reason.METHOD_NOT_ALLOWED), "", []))
+            refusal = Deny(Reason.METHOD_NOT_ALLOWED, facts=(("allowed", ["GET", "HEAD"]),))
+            return respond(problem(refusal, "", []))
         if path == "/healthz":
             return _text(200, "ok\n")
         if path == "/readyz":

@@ -362,7 +362,9 @@ class Hub(web.Server):
                 response = await self._handler(request)
                 if message.chunked and connection.ends_doubtfully:
                     connection.close()
-                if (self.draining or connection.closing) and not response.prepared:
+                # Who waits for leave to send a body and is answered at once sends another request instead.
+                ends = self.draining or connection.closing or hdrs.EXPECT in request.headers
+                if ends and not response.prepared:
                     response.force_close()
                 await response.prepare(request)
                 if request.version == HttpVersion10 and hdrs.CONTENT_LENGTH not in response.headers:

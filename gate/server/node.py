@@ -18,7 +18,7 @@ from gate.config.compile import Address, Config
 from gate.config.values import UnixAddress
 from gate.core.policy import Limits
 from gate.core.ticket import TicketKeys
-from gate.errors import GateError, StoreError, StoreUnavailable
+from gate.errors import GateError, StoreError, StoreReplica, StoreUnavailable
 from gate.proxy.gatekeeper import Gatekeeper
 from gate.proxy.known import Playbacks, Responses
 from gate.proxy.ledger import Ledger
@@ -73,7 +73,7 @@ class Node:
 
         def extend(session: str, ends_at: float | None, token: str) -> None:
             playbacks.extend(session, ends_at, token)
-            responses.extend(session, ends_at)
+            responses.extend(session, ends_at, token)
 
         control = Control(
             patient,
@@ -84,9 +84,9 @@ class Node:
             on_ticket_keys=self._take_ticket_keys,
         )
         stack.push_async_callback(control.stop)
-        await control.start(reachable=reachable)
+        reachable = await self._follow(control, reachable)
         ledger = Ledger(lambda: self.config.policy, sessions, control, playbacks, self.metrics)
-        ledger.start()
+        ledger.start(reachable=reachable)
         stack.push_async_callback(ledger.stop)
         upstream = HttpUpstream(connections=policy.limits.connections)
         stack.push_async_callback(upstream.close)
@@ -101,6 +101,8 @@ class Node:
             metrics=self.metrics,
             cut=cut,
         )
+        # From here on it takes ticket keys that the feed tells of.
+        self.gatekeeper = keeper
         stack.push_async_callback(ledger.drain)
         admin = Listener(
             AdminHandler(
@@ -114,8 +116,8 @@ class Node:
         public = Listener(keeper.handle, _listener_limits(policy.limits), name="public")
         await public.start(_where(config.listen))
         stack.push_async_callback(public.stop)
-        self.public, self.admin, self.control, self.gatekeeper = public, admin, control, keeper
-        self._watch(public, playbacks, responses, control)
+        self.public, self.admin, self.control = public, admin, control
+        self._watch(public, playbacks, responses, control, ledger)
         rotation = asyncio.create_task(self._rotate(control), name="ticket key rotation")
         stack.callback(rotation.cancel)
         self.metrics.policy.labels(policy.version).set(1)
@@ -134,7 +136,7 @@ class Node:
 
         What only a start can change (addresses, store) is left as it is, and said so.
         """
-        if self.gatekeeper is None:
+        if self.gatekeeper is None or self.public is None:
             return False
         started = time.monotonic()
         try:
@@ -170,17 +172,35 @@ class Node:
     async def _check(self, client: Client) -> bool:
         """Whether the store is there, and will do. Raises StoreError for one that will not.
 
-        A gate that knows its ticket keys starts without it: those who are watching have their links.
+        A gate that knows its ticket keys starts without it: those who are watching have their links. So it
+        does beside a replica, which a primary is for a while where another has just taken over from it.
         """
         try:
             for warning in await client.check():
                 _log.warning("%s", warning)
-        except StoreUnavailable as error:
-            if self.config.store is None or not (self.config.ticket_keys or self._kept_keys.read()):
-                raise
-            _log.error("starting without the store: %s", error)
+        except (StoreUnavailable, StoreReplica) as error:
+            self._start_without(error)
             return False
         return True
+
+    async def _follow(self, control: Control, reachable: bool) -> bool:
+        """The feed is followed, from now on or from when the store is there; tells whether it is.
+
+        A store that is loading its data tells about itself, and nothing else yet.
+        """
+        try:
+            await control.start(reachable=reachable)
+        except StoreUnavailable as error:
+            self._start_without(error)
+            await control.start(reachable=False)
+            return False
+        return reachable
+
+    def _start_without(self, error: StoreError) -> None:
+        """Raises `error`, where there is no starting without the store."""
+        if self.config.store is None or not (self.config.ticket_keys or self._kept_keys.read()):
+            raise error
+        _log.error("starting without the store: %s", error)
 
     async def _ticket_keys(self, control: Control, reachable: bool) -> list[bytes]:
         """The keys of the policy, else those that the gates share, else those of the last start."""
@@ -188,7 +208,11 @@ class Node:
             return list(self.config.ticket_keys)
         if not reachable:
             return self._kept_keys.read()
-        keys = await control.ticket_keys(self.config.policy.sessions.ticket_rotation_s)
+        try:
+            keys = await control.ticket_keys(self.config.policy.sessions.ticket_rotation_s)
+        except StoreUnavailable as error:
+            self._start_without(error)
+            return self._kept_keys.read()
         self._kept_keys.write(keys)
         return keys
 
@@ -217,12 +241,20 @@ class Node:
         stack.push_async_callback(server.stop)
         return server.url
 
-    def _watch(self, public: Listener, playbacks: Playbacks, responses: Responses, control: Control) -> None:
+    def _watch(
+        self,
+        public: Listener,
+        playbacks: Playbacks,
+        responses: Responses,
+        control: Control,
+        ledger: Ledger,
+    ) -> None:
         watch = self.metrics.watch
         watch("gate_connections", "Open client connections", lambda: public.connections)
         watch("gate_playbacks", "Playbacks that this gate knows", lambda: len(playbacks))
         watch("gate_responses", "Token-bound responses that are running", lambda: len(responses))
         watch("gate_store_silent_seconds", "Since the store's feed was last heard", lambda: control.silent_s)
+        watch("gate_store_away_seconds", "Since the store took nothing down", lambda: ledger.away_s)
 
     def _faults(self, control: Control, keeper: Gatekeeper) -> list[str]:
         faults = []

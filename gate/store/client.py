@@ -12,6 +12,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from importlib.resources import files
+from types import TracebackType
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
@@ -22,12 +23,13 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.maint_notifications import MaintNotificationsConfig
 
-from gate.errors import StoreError, StoreUnavailable
+from gate.errors import StoreError, StoreReplica, StoreUnavailable
 from gate.store.breaker import Breaker
 
 CALL_TIMEOUT_S: Final = 0.22
 CONNECTIONS: Final = 64
-SCRIPTS: Final = ("open", "commit", "renew", "close", "revoke", "snapshot")
+_SLICES: Final = 10
+SCRIPTS: Final = ("open", "commit", "give_back", "extend", "renew", "close", "own", "revoke", "snapshot")
 OLDEST_REDIS: Final = (7, 0)
 # Errors by which a server says that it cannot serve now, though it answers.
 _PASSING: Final = ("LOADING", "READONLY", "OOM", "MISCONF", "TRYAGAIN", "MASTERDOWN", "NOREPLICAS", "BUSY")
@@ -91,7 +93,7 @@ class Client:
                 f"store: {self.name} is version {version}; at least Redis 7.0 or Valkey 7.2 is needed"
             )
         if info.get("role") != "master":
-            raise StoreError(f"store: {self.name} is a replica; name its primary")
+            raise StoreReplica(f"store: {self.name} is a replica; name its primary")
         if (eviction := info.get("maxmemory_policy")) != "noeviction":
             raise StoreError(
                 f"store: {self.name} may evict keys (maxmemory-policy {eviction}), and with them used nonces "
@@ -111,8 +113,12 @@ class Client:
             raise StoreUnavailable(f"the store at {self.name} is out of reach: it was a moment ago")
         try:
             answer = await self._ask_within(call)
-        except StoreUnavailable:
-            self.breaker.failed(time.monotonic())
+        except StoreUnavailable as error:
+            if error.answered:
+                # Nobody waits for a server that says no at once; and it may still answer what only reads.
+                self.breaker.succeeded()
+            else:
+                self.breaker.failed(time.monotonic())
             raise
         except StoreError:
             self.breaker.succeeded()
@@ -122,9 +128,8 @@ class Client:
 
     async def _ask_within(self, call: Callable[[], Awaitable[Any]]) -> Any:
         try:
-            async with asyncio.timeout(self._timeout_s):
-                async with self._free:
-                    return await call()
+            async with _Patience(self._timeout_s), self._free:
+                return await call()
         except errors.RedisError as error:
             raise self._fault(error) from None
         except TimeoutError:
@@ -145,8 +150,42 @@ class Client:
         if isinstance(error, errors.AuthenticationError | errors.NoPermissionError):
             return StoreError(f"the store at {self.name} does not let the gate in: {text}")
         if isinstance(error, _OUTAGES) or text.startswith(_PASSING):
-            return StoreUnavailable(f"the store at {self.name} is out of reach: {text}")
+            answered = text.startswith(_PASSING)
+            words = "cannot serve now" if answered else "is out of reach"
+            return StoreUnavailable(f"the store at {self.name} {words}: {text}", answered=answered)
         return StoreError(f"the store at {self.name} refused a command: {text}")
+
+
+class _Patience:
+    """While inside for longer than `timeout_s`, TimeoutError is raised, as by asyncio.timeout; but not because
+    the loop itself stood still for as long.
+
+    Time passes in a few slices, and one begins only when the one before has ended. So what has arrived while
+    the loop was busy with a crowd is read before the store is called silent.
+    """
+
+    def __init__(self, timeout_s: float) -> None:
+        self._slice_s = timeout_s / _SLICES
+        self._left = _SLICES
+        self._loop = asyncio.get_running_loop()
+        self._timeout = asyncio.timeout(None)
+
+    async def __aenter__(self) -> None:
+        await self._timeout.__aenter__()
+        self._timer = self._loop.call_later(self._slice_s, self._pass)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._timer.cancel()
+        await self._timeout.__aexit__(kind, error, trace)
+
+    def _pass(self) -> None:
+        self._left -= 1
+        if self._left:
+            self._timer = self._loop.call_later(self._slice_s, self._pass)
+        else:
+            self._timeout.reschedule(self._loop.time())
 
 
 def _source(name: str) -> str:

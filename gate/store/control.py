@@ -14,6 +14,8 @@ import secrets
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
 from typing import Final
 
 from gate.core.revocation import Revocations
@@ -104,20 +106,32 @@ class Control:
         A new one is made when the newest is older than `rotation_s`; every gate hears of it. The ones before
         open what they have sealed for ten rotations more.
         """
-        fields = await self._client.call("HGETALL", TICKET_KEYS)
-        kept = {int(generation): value.split(b":") for generation, value in fields.items()}
+        kept = await self._kept_keys()
         newest = max(kept, default=0)
         now = time.time()
-        if not kept or now - float(kept[newest][0]) > rotation_s:
+        if not kept or now - kept[newest][0] > rotation_s:
             fresh = f"{int(now)}:".encode() + urlsafe_b64encode(secrets.token_bytes(32))
             made = await self._client.call("HSETNX", TICKET_KEYS, str(newest + 1), fresh)
             if made and newest:
                 await self._tell("ticket_key", newest + 1)
-            for generation, (made_at, _) in kept.items():
-                if now - float(made_at) > 10 * rotation_s:
+            for generation, successor in pairwise(sorted(kept)):
+                # Not since it was made: it has sealed until the next one was.
+                if now - kept[successor][0] > 10 * rotation_s:
                     await self._client.call("HDEL", TICKET_KEYS, str(generation))
             return await self.ticket_keys()
-        return [urlsafe_b64decode(kept[generation][1]) for generation in sorted(kept, reverse=True)]
+        return _newest_first(kept)
+
+    async def _kept_keys(self) -> dict[int, tuple[float, bytes]]:
+        """When each key was made, and the key, by its generation."""
+        fields = await self._client.call("HGETALL", TICKET_KEYS)
+        try:
+            parts = {int(generation): value.split(b":") for generation, value in fields.items()}
+            return {
+                generation: (float(made_at), urlsafe_b64decode(key))
+                for generation, (made_at, key) in parts.items()
+            }
+        except ValueError:
+            raise StoreError(f"the store holds a ticket key that cannot be read: see {TICKET_KEYS}") from None
 
     async def _tell(self, *fields: str | int | float) -> None:
         await self._client.call("XADD", FEED, "MAXLEN", "~", FEED_LENGTH, "*", *fields)
@@ -130,11 +144,17 @@ class Control:
         self._heard = time.monotonic()
         self._on_revoked()
 
+    async def _catch_up(self) -> None:
+        """What the feed told while it was not heard is known: what is revoked, and the keys for tickets."""
+        await self._read_all()
+        if kept := await self._kept_keys():
+            self._on_ticket_keys(_newest_first(kept))
+
     async def _follow(self, *, lost: bool) -> None:
         while True:
             try:
                 if lost:
-                    await self._read_all()
+                    await self._catch_up()
                     _log.warning("the store's feed is heard again")
                     lost = False
                 await self._read_next()
@@ -148,7 +168,7 @@ class Control:
         block_ms = int(HEARTBEAT_S * 1000)
         answer = await self._feed.call("XREAD", "BLOCK", block_ms, "COUNT", 1000, "STREAMS", FEED, self._last)
         if self.silent_s > SILENCE_S:
-            await self._read_all()
+            await self._catch_up()
             return
         self._heard = time.monotonic()
         self.revoked.forget(time.time())
@@ -156,20 +176,39 @@ class Control:
             return
         entries = answer[FEED.encode()][0] if isinstance(answer, dict) else answer[0][1]
         for identity, fields in entries:
-            if (entry := fields.get(b"revoked")) is not None:
-                self._take(entry, fields.get(b"until", b""))
-            elif (session := fields.get(b"lost")) is not None:
-                self._on_lost(session.decode(), fields[b"client"].decode())
-            elif (session := fields.get(b"renewed")) is not None:
-                ends_at = float(fields[b"ends"]) if fields[b"ends"] else None
-                self._on_renewed(session.decode(), ends_at, fields[b"token"].decode())
-            elif b"ticket_key" in fields:
-                self._on_ticket_keys(await self.ticket_keys())
+            await self._hear(fields)
             self._last = identity.decode()
         self._on_revoked()
+
+    async def _hear(self, fields: dict[bytes, bytes]) -> None:
+        if (entry := fields.get(b"revoked")) is not None:
+            self._take(entry, fields.get(b"until", b""))
+        elif b"ticket_key" in fields:
+            self._on_ticket_keys(await self.ticket_keys())
+        else:
+            # A revocation that cannot be read is an outage; without any other news nothing is unsafe.
+            try:
+                tell = self._read_news({name.decode(): value.decode() for name, value in fields.items()})
+            except (KeyError, ValueError):
+                _log.warning("the store's feed tells what cannot be read: %.200r", fields)
+            else:
+                tell()
+
+    def _read_news(self, fields: dict[str, str]) -> Callable[[], None]:
+        """Whom to tell of an entry. Raises KeyError or ValueError for one that lacks something."""
+        if "lost" in fields:
+            return partial(self._on_lost, fields["lost"], fields["client"])
+        if "renewed" in fields:
+            ends_at = float(fields["ends"]) if fields["ends"] else None
+            return partial(self._on_renewed, fields["renewed"], ends_at, fields["token"])
+        return lambda: None
 
     def _take(self, entry: bytes, until: bytes) -> None:
         try:
             self.revoked.add(entry.decode(), float(until))
         except ValueError:
             raise StoreError(f"the store holds a revocation that cannot be read: {entry!r}") from None
+
+
+def _newest_first(kept: dict[int, tuple[float, bytes]]) -> list[bytes]:
+    return [kept[generation][1] for generation in sorted(kept, reverse=True)]

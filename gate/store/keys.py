@@ -24,6 +24,7 @@ and what every gate holds or follows, under one tag of its own:
     gate:{control}:revoked        zset    an entry (core.revocation) -> when it may be forgotten (s; inf: never)
     gate:{control}:feed           stream  what has changed, for every gate to follow
     gate:{control}:ticket_keys    hash    key id -> key, for gates whose policy names none
+    gate:{control}:probe          string  nothing: a gate has asked whether anything can be written
 
 Everything in a shard has a TTL that outlasts what it guards, except the set of a limited token without end.
 """
@@ -39,6 +40,7 @@ PREFIX: Final = "gate"
 REVOKED: Final = f"{PREFIX}:{{control}}:revoked"
 FEED: Final = f"{PREFIX}:{{control}}:feed"
 TICKET_KEYS: Final = f"{PREFIX}:{{control}}:ticket_keys"
+PROBE: Final = f"{PREFIX}:{{control}}:probe"
 
 
 def shard_prefix(shard: int) -> str:

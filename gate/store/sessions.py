@@ -22,7 +22,7 @@ from gate.core.token import Warrant
 from gate.core.verdicts import Opened, Opening, Outcome, Refused, Renewal
 from gate.errors import StoreUnavailable
 from gate.store.client import Client
-from gate.store.keys import ShardKeys, owned, shard_prefix
+from gate.store.keys import PROBE, ShardKeys, owned, shard_prefix
 
 # How long something without an end is kept after its last use.
 KEEP_S: Final = 30 * 86400
@@ -115,26 +115,31 @@ class Sessions:
                 LEEWAY_S * 1000,
                 on_limit.value,
                 self._idle_ms // 4,
+                secrets.token_hex(8),
                 *_flat(facts),
             ],
         )
         if answer[0] == b"committed":
-            _, _, ends_ms, commits, *lost = answer
+            _, _, ends_ms, commits, renewed_by, *lost = answer
             return Opened(
                 ticket.session,
                 ticket.opened_at,
                 _seconds(ends_ms),
                 first=commits == 1,
                 lost=tuple(_pair(name) for name in lost),
+                renewed_by=renewed_by.decode() or None,
             )
         if answer[0] == b"busy":
             return Refused(Reason.TOO_MANY_PLAYBACKS, await self._conflicts(keys, answer[2:]))
         return Refused(_REASONS[answer[0]])
 
     async def give_back(self, ticket: Ticket, client: str) -> bool:
-        """The first commit of a session is undone, if it was the only one: nothing of it was sent."""
+        """The first commit of a session is undone, if it was the only one: nothing of it was sent.
+
+        Tried once: asked again after a lost answer, it might undo a commit that has come in between.
+        """
         keys = ShardKeys(ticket.owner)
-        answer = await self._ask(
+        answer = await self._client.script(
             "give_back",
             [keys.session(ticket.session), keys.committed(ticket.token), keys.leases, keys.all_leases],
             [ticket.session, client, self._provisional_ms],
@@ -145,9 +150,15 @@ class Sessions:
         """Lets a session live on with the fresh token of a renewal, which counts for that token."""
         ticket, token = renewal.ticket, renewal.token
         keys = ShardKeys(ticket.owner)
+        warrant = dump_warrant(token.warrant)
         answer = await self._ask(
             "extend",
-            [keys.session(ticket.session), keys.committed(token.id)],
+            [
+                keys.session(ticket.session),
+                keys.committed(token.id),
+                keys.warrant(ticket.token),
+                keys.warrant(token.id),
+            ],
             [
                 ticket.session,
                 token.session_limit or 0,
@@ -157,6 +168,7 @@ class Sessions:
                 token.id,
                 KEEP_S * 1000,
                 LEEWAY_S * 1000,
+                warrant if len(warrant) > INLINE_WARRANT else "",
             ],
         )
         if answer[0] == b"renewed":
@@ -204,6 +216,10 @@ class Sessions:
                 for name in answer[1:]:
                     lost.add(_pair(name))
         return lost
+
+    async def probe(self) -> None:
+        """The store takes things down. Raises StoreUnavailable where it does not, though it may answer."""
+        await self._client.call("SET", PROBE, "1", "PX", 1000)
 
     async def close(self, session: str, owner: str) -> int:
         """Forgets a session and frees its leases; gives how many. Its ticket must be revoked beside it."""

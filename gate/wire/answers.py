@@ -53,7 +53,9 @@ def problem(deny: Deny, request_id: str, cors: Fields) -> Answer:
         error = f', error="{rule.challenge}"' if rule.challenge else ""
         fields.append(("WWW-Authenticate", f'Bearer realm="gate"{error}'))
     if deny.reason is Reason.METHOD_NOT_ALLOWED:
-        fields.append(("Allow", METHODS))
+        # RFC 9110, section 15.5.6: of this very resource.
+        allowed = dict(deny.facts).get("allowed")
+        fields.append(("Allow", ", ".join(map(str, allowed)) if isinstance(allowed, list) else ""))
     return Answer(rule.status, tuple(fields), json.dumps(document).encode() + b"\n")
 
 

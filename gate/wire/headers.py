@@ -35,6 +35,10 @@ _NOT_FORWARDED: Final = HOP_BY_HOP | {
     "expect",
     "forwarded",
     "referer",
+    # Another method than the one that was decided on.
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
     "x-forwarded-for",
     "x-forwarded-host",
     "x-forwarded-port",
@@ -76,17 +80,17 @@ def for_origin(
     host: str,
     scheme: str,
     request_id: str,
-    manifest: bool,
+    whole: bool,
     precondition: tuple[str, str] | None = None,
 ) -> Fields:
     """The client's fields as the origin gets them, less credentials, plus who asked (`address`, `host`: empty
     where that is not known).
 
-    A manifest is asked for whole and unencoded, because it is read on its way back.
+    With `whole` the answer is asked for whole and unencoded, because it is read on its way back.
     """
     pairs = [(name.decode("latin-1"), _text(value)) for name, value in raw]
     dropped = _NOT_FORWARDED | sources.headers | _named_by_connection(pairs)
-    if manifest:
+    if whole:
         dropped |= {"range", "if-range", "accept-encoding"}
     if precondition is not None:
         dropped |= {"if-match", "if-none-match"}
@@ -101,7 +105,7 @@ def for_origin(
             if not value:
                 continue
         fields.append((name, value))
-    if manifest:
+    if whole:
         fields.append(("Accept-Encoding", "identity"))
     if precondition is not None:
         fields.append(precondition)

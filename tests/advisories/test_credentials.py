@@ -6,7 +6,7 @@ import pytest
 from multidict import CIMultiDict
 
 from gate.core.credentials import Sources, find_token
-from gate.core.decision import Ask, Place, decide, locate
+from gate.core.decision import decide, locate
 from gate.core.grants import Action, Grant, Grants
 from gate.core.keys import Keyring
 from gate.core.policy import Access, Application, Origin, Pattern, Policy, StreamRule
@@ -15,6 +15,7 @@ from gate.core.revocation import Revocations
 from gate.core.target import Target, parse_target
 from gate.core.ticket import Ticket
 from gate.core.token import Format, Rights, Token, Warrant
+from gate.core.verdicts import Ask, Place
 from gate.media.layouts import LAYOUTS
 
 SOURCES = Sources(
@@ -137,14 +138,14 @@ def test_a_ticket_and_another_viewers_token() -> None:
     The token that opened the session, or another one of the same subject, is what players repeat.
     """
     warrant = Warrant(Grants({Action.READ: Grant(resources=frozenset({"cam1"}))}), Rights(live=True))
-    ticket = Ticket("s", "demo", "id-a", "owner-a", None, 0, None, None, None, None, None, warrant)
+    ticket = Ticket("s", "demo", "id-a", "owner-a", "a", 0, None, None, None, None, None, warrant)
     ask = Ask("GET", "/_s/TICKET/cam1/index.m3u8?token=t", CIMultiDict(), "192.0.2.1")
     place = locate(ask, POLICY)
     assert isinstance(place, Place)
     assert place.ticket == "TICKET"
 
     def answer(token_id: str, owner: str) -> Reason | None:
-        token = Token("demo", Format.JWT, token_id, owner, None, warrant)
+        token = Token("demo", Format.JWT, token_id, owner, owner[-1], warrant, expires_at=60)
         verdict = decide(ask, place, token, ticket, None, Revocations(), 1.0)
         return verdict.reason if isinstance(verdict, Deny) else None
 

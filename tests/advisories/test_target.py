@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gate.core.decision import Ask, Place, locate
+from gate.core.decision import locate
 from gate.core.grants import Action, Grant
 from gate.core.keys import Keyring
 from gate.core.media import Role
@@ -12,6 +12,7 @@ from gate.core.policy import Access, Application, Origin, Pattern, Policy, Strea
 from gate.core.reasons import Deny, Reason
 from gate.core.target import Target, parse_target
 from gate.core.token import Format, Token
+from gate.core.verdicts import Ask, Place
 from gate.formats.claims import read_claims
 from gate.media.layouts import LAYOUTS
 

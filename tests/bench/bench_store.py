@@ -13,10 +13,12 @@ from typing import TypeVar
 
 import pytest
 
-from gate.core.decision import Opened, Opening
 from gate.core.grants import Action, Grant, Grants
+from gate.core.policy import OnLimit
+from gate.core.session import Resume
 from gate.core.ticket import Ticket
 from gate.core.token import Format, Token, Warrant, token_id
+from gate.core.verdicts import Opened, Opening
 from gate.store.client import Client
 from gate.store.sessions import Playback, Sessions
 
@@ -69,7 +71,10 @@ async def test_opening_committing_and_renewing(store_url: str) -> None:
         await client.call("FLUSHALL")
         tokens = [make_token(f"{round_}-{n}") for n in range(OPENINGS)]
         outcomes, took_s = await side_by_side(
-            [sessions.open(Opening(token, "c", False), facts) for token in tokens]
+            [
+                sessions.open(Opening(token, "c", "page", Resume.NEVER, None, token.expires_at), facts)
+                for token in tokens
+            ]
         )
         opens.append(OPENINGS / took_s)
         tickets = [
@@ -77,7 +82,9 @@ async def test_opening_committing_and_renewing(store_url: str) -> None:
             for token, outcome in zip(tokens, outcomes, strict=True)
             if isinstance(outcome, Opened)
         ]
-        _, took_s = await side_by_side([sessions.commit(ticket, "c", facts) for ticket in tickets])
+        _, took_s = await side_by_side(
+            [sessions.commit(ticket, "c", OnLimit.REJECT, facts) for ticket in tickets]
+        )
         commits.append(OPENINGS / took_s)
         playbacks = [
             Playback(ticket.session, "c", ticket.owner, limited, False)

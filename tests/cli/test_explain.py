@@ -159,7 +159,43 @@ def test_the_viewer_is_as_described(ask, sign):
     assert ask("--token", token, *described, "/cam1/index.m3u8")[1]["decision"] == "session"
     assert ask("--ip", "10.1.2.3", "/office/index.m3u8")[1]["decision"] == "permit"
     assert ask("--method", "HEAD", "--token", token, *described, "/cam1/index.m3u8")[1]["decision"] == "permit"
-    assert ask("--method", "PUT", "--token", token, *described, "/cam1/x")[1]["reason"] == "method_not_allowed"
+    assert ask("--method", "PUT", "--token", token, *described, "/cam1/x")[1]["reason"] == "action_not_granted"
+    assert (
+        ask("--method", "PUT", "--token", token, *described, "/public/x")[1]["reason"] == "method_not_allowed"
+    )
+    assert ask("--method", "TRACE", "--token", token, "/cam1/x")[1]["reason"] == "method_not_allowed"
+
+
+@pytest.mark.parametrize(
+    ("method", "grants", "action", "condition"),
+    [
+        ("PUT", {"create": {"all": True}}, "create", "If-None-Match: *"),
+        ("PUT", {"update": {"resources": ["cam1"]}}, "create", "If-Match: *"),
+        ("PUT", {"create": {"all": True}, "update": {"all": True}}, "create", None),
+        ("POST", {"create": {"all": True}}, "create", None),
+        ("PATCH", {"update": {"all": True}}, "update", None),
+        ("DELETE", {"destroy": {"resources": ["cam1"]}}, "destroy", None),
+    ],
+)
+def test_a_write_is_explained(ask, sign, method, grants, action, condition):
+    status, shown = ask("--method", method, "--token", sign(grants=grants), "/cam1/clip.mp4")
+    assert (status, shown["decision"], shown["asked"]["action"]) == (0, "permit", action)
+    said = [step for step in shown["steps"] if step.startswith("forwarded under ")]
+    assert [step.split(",")[0] for step in said] == ([f"forwarded under {condition}"] if condition else [])
+
+
+def test_a_write_of_what_the_session_will_own_takes_a_session(ask, sign):
+    token = sign(grants={"create": {"session_owned": True}})
+    status, shown = ask("--method", "PUT", "--token", token, "/cam1/clip.mp4")
+    assert (status, shown["decision"]) == (0, "resume")
+    assert any("session_required" in question for question in shown["open_questions"])
+
+
+def test_what_the_session_owns_is_not_opened_by_the_token_alone(ask, sign):
+    token = sign(grants={"destroy": {"session_owned": True}})
+    status, shown = ask("--method", "DELETE", "--token", token, "/cam1/clip.mp4")
+    assert (status, shown["reason"]) == (1, "resource_not_granted")
+    assert "what its session owns a token opens under its session link" in shown["steps"]
 
 
 def test_a_preflight_is_the_gates_own(ask):
@@ -281,6 +317,20 @@ class TestSessionLink:
         _, shown = ask(url, config=path)
         assert shown["decision"] == "permit"
         assert any("whether the session may still play" in question for question in shown["open_questions"])
+
+    def test_a_write_commits_it_too(self, ask, sealed, sign):
+        path, seal = sealed
+        application = load_config(path, {}).policy.applications["demo"]
+        grants = {"create": {"session_owned": True}, "destroy": {"session_owned": True}}
+        link = f"/_s/{seal(warrant=read_token(sign(grants=grants), application).warrant)}"
+        status, shown = ask("--method", "POST", f"{link}/cam1/upload", config=path)
+        assert (status, shown["decision"]) == (0, "permit")
+        assert any("a write counts against" in question for question in shown["open_questions"])
+        assert not any("owns the object" in question for question in shown["open_questions"])
+        # Whose the object is, only the store knows.
+        status, shown = ask("--method", "DELETE", f"{link}/cam1/clip.mp4", config=path)
+        assert (status, shown["decision"]) == (0, "permit")
+        assert any("whether the session owns the object" in question for question in shown["open_questions"])
 
     def test_is_refused_where_the_gate_would(self, ask, sealed):
         path, seal = sealed

@@ -7,8 +7,8 @@ import pytest
 from gate.cli.explain import Fields
 from gate.cli.explanation import Decision, explain
 from gate.config.compile import load_config
-from gate.core.decision import Ask
 from gate.core.reasons import Reason
+from gate.core.verdicts import Ask
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from gate.cli.explain import Fields
 from gate.cli.explanation import explain
 from gate.cli.plain import to_plain
 from gate.config.compile import load_config
-from gate.core.decision import Ask
+from gate.core.verdicts import Ask
 
 
 def plain(policy, token):

@@ -82,6 +82,13 @@ def test_every_option_is_a_claim(mint):
     }
 
 
+def test_actions_on_what_the_session_owns(mint):
+    assert mint("--action", "create", "--session-owned") == {"grants": {"create": {"session_owned": True}}}
+    both = {"resources": ["cam1"], "session_owned": True}
+    claims = mint("--action", "read", "--action", "destroy", "--resource", "cam1", "--session-owned")
+    assert claims == {"grants": {"read": both, "destroy": both}}
+
+
 @pytest.mark.parametrize(("ttl", "seconds"), [("90s", 90), ("7200", 7200), ("1h", 3600)])
 def test_ttl(run, policy, ttl, seconds):
     claims = claims_of(run("token", "--config", policy, "--all", "--ttl", ttl).stdout)
@@ -139,7 +146,8 @@ def test_claims_replace_and_null_drops(mint):
     ("arguments", "sentence"),
     [
         ([], "the token would open nothing: name what with --resource, or everything with --all"),
-        (["--all", "--resource", "a"], "--all opens every resource"),
+        (["--all", "--resource", "a"], "--all opens every resource: leave out --resource"),
+        (["--all", "--session-owned"], "--all opens every resource: leave out --session-owned"),
         (["--all", "--from", "200", "--to", "100"], "to must not lie before from"),
         (["--all", "--from", "200", "--to", "200"], "from and to are the same instant"),
         (["--all", "--from", "-5"], "Invalid value for '--from': a distance from now has a unit"),

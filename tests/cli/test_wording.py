@@ -81,6 +81,11 @@ def test_a_token_in_words(tell, sign):
     assert "  limits   opens at most 1 session; at most 2 playbacks at once; a session lives 90 s" in lines
 
 
+def test_who_may_create_creates_what_the_session_will_own(tell, sign):
+    shown = tell("--token", sign(grants={"create": {"session_owned": True}}), "/cam1/index.m3u8")
+    assert "  grants   create on what the session will own\n" in shown
+
+
 def test_a_token_without_limits_in_words(tell, sign):
     shown = tell("--token", sign(dvr=True, copy=True), "/cam1/index.m3u8")
     assert "  timeline live, dvr, copy\n  window   any time\n  limits   none\n" in shown

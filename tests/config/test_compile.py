@@ -8,8 +8,9 @@ import pytest
 
 from gate.config.compile import Config, load_config
 from gate.config.values import TcpAddress, UnixAddress
+from gate.core.grants import Action
 from gate.core.keys import Algorithm, Key
-from gate.core.policy import Access
+from gate.core.policy import METHODS, Access, OnLimit, SessionEnd
 from gate.core.target import parse_target
 from gate.core.token import Format
 from gate.errors import ConfigError
@@ -93,6 +94,12 @@ def test_defaults(compile_text):
     assert rule.origin.url == "http://127.0.0.1:9000"
     assert rule.application is config.policy.applications["demo"]
     assert rule.live_edge_s == 60
+    assert (rule.methods, rule.created_field) == (METHODS, None)
+    application = config.policy.applications["demo"]
+    assert (application.on_limit, application.session_end) == (OnLimit.REJECT, SessionEnd.TOKEN)
+    assert application.max_usage_s is None
+    assert (config.policy.sessions.outage_admits, config.policy.sessions.ticket_rotation_s) == (False, 2592000)
+    assert config.policy.limits.upload == 8 * 2**30
     assert config.policy.sessions.prefix == "/_s/"
     assert config.policy.cors.origins == {"*"}
     assert config.policy.limits.target == 16384
@@ -119,14 +126,19 @@ def test_every_value_arrives(compile_text):
             max_ttl: 1h
             unlimited_ttl: true
             leeway: 5s
+            on_limit: evict_idle
+            session_end: usage
+            max_usage: 90m
         streams:
           - {{match: /in/**, access: protected, networks: [10.0.0.0/8], origin: near}}
-          - {{match: "/{{resource}}/**", layout: object, live_edge: 90s, origin: far}}
+          - {{match: "/{{resource}}/**", layout: object, live_edge: 90s, origin: far,
+             methods: {{GET: read, PUT: update}}, created_field: id}}
         sessions:
           prefix: /watch/
           idle: 30s
           provisional: 20s
-          store_outage: {{running: 10s}}
+          store_outage: {{running: 10s, new: allow}}
+          ticket_rotation: 1d
           ticket_keys: [{SECRET}, {SECRET}2]
         cors: {{origins: ["https://a.example"], max_age: 1m}}
         limits:
@@ -136,6 +148,7 @@ def test_every_value_arrives(compile_text):
           header_timeout: 3s
           keepalive: 4s
           stall: 5s
+          upload: 1MiB
           connections: 7
           tokens_cached: 8
         drain: 1s
@@ -157,6 +170,10 @@ def test_every_value_arrives(compile_text):
     assert [(key.kid, key.algorithm) for key in red.keyring] == [("a", Algorithm.HS256), ("b", Algorithm.HS384)]
     assert (red.sources.query, red.sources.headers, red.sources.cookies) == ({"t", "auth"}, {"x-token"}, {"c"})
     assert (red.max_ttl_s, red.unlimited_ttl, red.leeway_s) == (3600, True, 5)
+    assert (red.on_limit, red.session_end, red.max_usage_s) == (OnLimit.EVICT_IDLE, SessionEnd.USAGE, 5400)
+    assert rest.methods == {"GET": Action.READ, "PUT": Action.UPDATE}
+    assert (rest.created_field, inside.created_field) == ("id", None)
+    assert inside.methods == METHODS
     sessions = policy.sessions
     assert (sessions.prefix, sessions.idle_s, sessions.provisional_s, sessions.outage_grace_s) == (
         "/watch/",
@@ -164,9 +181,11 @@ def test_every_value_arrives(compile_text):
         20,
         10,
     )
+    assert (sessions.outage_admits, sessions.ticket_rotation_s) == (True, 86400)
     assert (policy.cors.origins, policy.cors.max_age_s) == ({"https://a.example"}, 60)
     limits = policy.limits
     assert (limits.target, limits.header_field, limits.headers, limits.connections) == (8192, 4096, 50, 7)
+    assert limits.upload == 2**20
     assert (limits.header_timeout_s, limits.keepalive_s, limits.stall_timeout_s, limits.tokens_cached) == (
         3,
         4,

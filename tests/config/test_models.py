@@ -82,7 +82,21 @@ def test_stores(read, store):
         ("sessions: {provisional: 0}", "1:25: sessions.provisional: expected at least 1s"),
         ("sessions: {prefix: _s}", "1:20: sessions.prefix: expected a text of the form"),
         ("sessions: {carrier: cookie}", "1:21: sessions.carrier: expected"),
-        ("sessions: {store_outage: {new: allow}}", "1:32: sessions.store_outage.new: expected"),
+        ("sessions: {store_outage: {new: maybe}}", "1:32: sessions.store_outage.new: expected"),
+        ("sessions: {ticket_rotation: 0}", "1:29: sessions.ticket_rotation: expected at least 1s"),
+        ("limits: {upload: much}", "1:18: limits.upload: expected a size such as 512B"),
+        ("streams: [{match: /**, created_field: ''}]", "1:39: streams[0].created_field: expected at least 1"),
+        ("streams: [{match: /**, methods: {GET: look}}]", "1:39: streams[0].methods.GET: expected"),
+        ("streams: [{match: /**, methods: {TRACE: read}}]", "1:34: streams[0].methods.TRACE: expected"),
+        ("streams: [{match: /**, methods: {get: read}}]", "1:34: streams[0].methods.get: expected"),
+        (
+            "streams: [{match: /**, methods: {GET: destroy}}]",
+            "1:33: streams[0].methods: GET cannot destroy: GET, HEAD and OPTIONS read, no other does",
+        ),
+        (
+            "streams: [{match: /**, methods: {GET: read, POST: read}}]",
+            "1:33: streams[0].methods: POST cannot read: GET, HEAD and OPTIONS read, no other does",
+        ),
         ("limits: {headers: 5}", "1:19: limits.headers: expected a number of at least 10"),
         ("limits: {connections: 0}", "1:23: limits.connections: expected a number of at least 1"),
         ("limits: {target: 1 MB}", "1:18: limits.target: expected a size such as 512B"),
@@ -213,6 +227,26 @@ class TestComplaints:
         else:
             assert problems(text) == [
                 "1:17: admin.listen: beyond the loopback interface the admin listener needs a token"
+            ]
+
+    @pytest.mark.parametrize(
+        ("lines", "fine"),
+        [
+            ("", True),
+            (", session_end: usage, max_usage: 4h", True),
+            (", session_end: token", True),
+            (", session_end: usage", False),
+            (", max_usage: 4h", False),
+            (", session_end: token, max_usage: 4h", False),
+        ],
+    )
+    def test_a_session_that_its_usage_ends_has_a_longest_one(self, read, problems, lines, fine):
+        text = SHORTEST.replace("}]}}", f"}}]{lines}}}}}")
+        if fine:
+            assert read(text).applications["demo"].keys
+        else:
+            assert problems(text) == [
+                "2:22: applications.demo: session_end usage goes with max_usage, and needs it"
             ]
 
     @pytest.mark.parametrize(("algorithm", "length"), [("HS256", 32), ("HS384", 48), ("HS512", 64)])

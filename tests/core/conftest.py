@@ -11,7 +11,7 @@ from typing import ClassVar
 import pytest
 from multidict import CIMultiDict
 
-from gate.core.decision import Ask, Place, decide, locate
+from gate.core.decision import decide, locate
 from gate.core.grants import Action, Grant, Grants
 from gate.core.keys import Algorithm, Key, Keyring
 from gate.core.media import Facts, Kind, Role
@@ -20,6 +20,7 @@ from gate.core.revocation import Revocations
 from gate.core.target import Target
 from gate.core.ticket import Ticket
 from gate.core.token import Format, Rights, Token, Warrant, subject_owner, token_id
+from gate.core.verdicts import Ask, Place
 from gate.core.windows import Span
 
 NOW = 1_800_000_000.0
@@ -146,6 +147,7 @@ def judge() -> Judge:
         now: float = NOW,
         policy: Policy = POLICY,
         trace: list[str] | None = None,
+        owned: bool = False,
     ) -> object:
         revocations = Revocations()
         for entry in revoked:
@@ -154,7 +156,7 @@ def judge() -> Judge:
         place = locate(ask, policy, trace)
         if not isinstance(place, Place):
             return place
-        return decide(ask, place, token, ticket, known, revocations, now, trace)
+        return decide(ask, place, token, ticket, known, revocations, now, trace, owned=owned)
 
     return judge
 

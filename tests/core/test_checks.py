@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from gate.core.checks import address_in, check_binding, check_grant, check_life, check_time
+from gate.core.checks import address_in, check_binding, check_grant, check_life, check_time, check_token
 from gate.core.grants import Action, Grant, Grants
 from gate.core.keys import Keyring
 from gate.core.media import Facts, Kind, Role
 from gate.core.policy import Application
 from gate.core.reasons import Deny, Reason
+from gate.core.revocation import Revocations
 from gate.core.token import Bind, Format, Rights, Token, Warrant
 from gate.core.windows import UNBOUNDED, Span, Windows
 
@@ -290,3 +291,31 @@ def test_an_unrestricted_warrant_is_never_refused_and_one_without_rights_always(
     assert check_time(Warrant(Grants(), FULL), facts, float(edge), float(NOW)) is None
     refused = check_time(Warrant(Grants(), NONE, UNBOUNDED), facts, float(edge), float(NOW)) is not None
     assert refused == (facts.kind is not Kind.OBJECT)
+
+
+def test_a_token_is_good_that_lives_and_is_not_revoked() -> None:
+    def good(token: Token, *entries: str) -> Reason | None:
+        revoked = Revocations()
+        for entry in entries:
+            revoked.add(entry, NOW + 60)
+        refusal = check_token(token, FREE, revoked, NOW)
+        return None if refusal is None else refusal.reason
+
+    assert good(BARE) is None
+    assert good(BARE, "t:else", "u:else", "s:id", "a:other:9") is None
+    for entry in ("t:id", "u:owner", f"a:demo:{NOW}"):
+        assert good(BARE, entry) is Reason.REVOKED
+        assert good(replace(BARE, expires_at=NOW), entry) is Reason.TOKEN_EXPIRED
+
+
+def test_a_grant_to_create_what_will_be_owned_is_a_grant_to_create() -> None:
+    owned = Grant(session_owned=True)
+    warrant = Warrant(Grants(dict.fromkeys(Action, owned)))
+    for action in Action:
+        refusal = check_grant(warrant, action, "cam1")
+        assert (refusal is None) == (action is Action.CREATE)
+        assert check_grant(warrant, action, "cam1", owned=True) is None
+    named = Warrant(Grants({Action.CREATE: Grant(resources=frozenset({"cam2"}))}))
+    refusal = check_grant(named, Action.CREATE, "cam1", owned=True)
+    assert refusal is not None
+    assert refusal.reason is Reason.RESOURCE_NOT_GRANTED

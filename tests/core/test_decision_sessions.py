@@ -8,11 +8,14 @@ from itertools import product
 
 import pytest
 
-from gate.core.decision import Admit, Issue, Opened, Opening, Permit, Refused, confirm, settle
+from gate.core.decision import confirm, settle
+from gate.core.grants import Action, Grant, Grants
+from gate.core.policy import SessionEnd
 from gate.core.reasons import Deny, Reason
-from gate.core.session import Known
+from gate.core.session import Known, Resume
 from gate.core.ticket import Ticket
 from gate.core.token import Rights, Token
+from gate.core.verdicts import Admit, Issue, Opened, Opening, Permit, Place, Refused, Renewal
 
 Judge = Callable[..., object]
 NOW = 1_800_000_000
@@ -43,6 +46,10 @@ def admitted(verdict: object) -> Admit:
     return verdict
 
 
+def opening_of(token: Token, place: Place, resume: Resume) -> Opening:
+    return Opening(token, place.client, place.page, resume, token.usage_s, token.expires_at)
+
+
 # A token opens.
 
 
@@ -55,7 +62,7 @@ def test_the_first_use_of_a_token_opens_a_session(
     # A session that the worker knows is another opening's: the token URL opened again counts again.
     for known in (None, Known("other", None)):
         admit = admitted(judge(url, token=token, known=known))
-        assert admit.opening == Opening(token, admit.permit.place.client, resume_only=False)
+        assert admit.opening == opening_of(token, admit.permit.place, Resume.NEVER)
         assert (admit.permit.token, admit.permit.owner) == (token.id, token.owner)
         assert not admit.permit.public
 
@@ -133,7 +140,7 @@ def test_a_counted_token_used_bare_resumes_or_is_refused(
 ) -> None:
     token = replace(token, **limits)
     admit = admitted(judge(url, token=token, fields=fields))
-    assert admit.opening == Opening(token, admit.permit.place.client, resume_only=True)
+    assert admit.opening == opening_of(token, admit.permit.place, Resume.ONLY)
     assert why(settle(admit, Refused(Reason.SESSION_REQUIRED))) is Reason.SESSION_REQUIRED
     # What is resumed may be provisional still: its first media commits it, or it would never count.
     permit = permitted(settle(admit, OPENED))
@@ -153,7 +160,8 @@ def test_a_session_that_the_worker_knows_needs_no_store(judge: Judge, token: Tok
 def test_a_session_that_is_over_is_not_resumed_from_memory(judge: Judge, token: Token) -> None:
     token = replace(token, usage_s=600)
     for ends_at in (float(NOW), NOW - 1.0):
-        assert admitted(judge(SEGMENT, token=token, known=Known("00known", ends_at))).opening.resume_only
+        opening = admitted(judge(SEGMENT, token=token, known=Known("00known", ends_at))).opening
+        assert opening.resume is Resume.ONLY
 
 
 def test_a_session_that_was_revoked_is_not_resumed_from_memory(judge: Judge, token: Token) -> None:
@@ -317,7 +325,7 @@ def test_the_trace_tells_the_way_of_a_token(judge: Judge, token: Token) -> None:
         (
             SEGMENT,
             {"token": {"usage_s": 9}},
-            "the token is counted: the client's live session is resumed, if there is one",
+            "the client's live session is resumed, if there is one",
         ),
         (SEGMENT, {"ticket": {}}, "the time asked for is allowed"),
         ("/cam2/x", {"token": {}}, "layout grammar reads: resource 'cam2', other"),
@@ -338,3 +346,113 @@ def test_a_refused_time_leaves_the_grant_in_the_trace(judge: Judge, token: Token
     archive = replace(token, warrant=replace(token.warrant, rights=Rights(dvr=True)))
     assert why(judge(MANIFEST, token=archive, trace=trace)) is Reason.LIVE_NOT_GRANTED
     assert trace[-1] == "read is granted on 'cam1'"
+
+
+# Renewal. What is a renewal at all is in test_life.py.
+
+
+def fresh_one(token: Token) -> Token:
+    return replace(token, id="fresh", expires_at=NOW + 7200)
+
+
+@pytest.mark.parametrize("url", [MANIFEST, SEGMENT, OBJECT])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_fresh_token_beside_a_link_renews_the_session(
+    judge: Judge, token: Token, ticket: Ticket, url: str, method: str
+) -> None:
+    trace: list[str] = []
+    permit = permitted(judge(url, method, ticket=ticket, token=fresh_one(token), trace=trace))
+    assert permit.renew == Renewal(ticket, fresh_one(token), None, NOW + 7200)
+    assert "a fresh token beside the session link renews the session" in trace
+    # Until the store has taken it, the session ends when it did.
+    assert permit == replace(permitted(judge(url, method, ticket=ticket)), renew=permit.renew)
+
+
+def test_a_token_that_has_renewed_renews_no_more(judge: Judge, token: Token, ticket: Ticket) -> None:
+    known = Known(ticket.session, NOW + 60.0, token="fresh")
+    for beside in (token, fresh_one(token), None):
+        permit = permitted(judge(SEGMENT, ticket=ticket, token=beside, known=known))
+        assert (permit.renew, permit.renewed_by, permit.ends_at) == (None, "fresh", NOW + 60.0)
+    assert permitted(judge(SEGMENT, ticket=ticket)).renewed_by is None
+
+
+def test_a_token_with_other_rights_beside_a_link_gives_it_none(
+    judge: Judge, token: Token, ticket: Ticket
+) -> None:
+    wide = replace(
+        fresh_one(token), warrant=replace(token.warrant, grants=Grants({Action.READ: Grant(all=True)}))
+    )
+    trace: list[str] = []
+    permit = permitted(judge(SEGMENT, ticket=ticket, token=wide, trace=trace))
+    assert permit.renew is None
+    assert "a fresh token beside the session link renews the session" not in trace
+    assert why(judge("/cam2/index.m3u8", ticket=ticket, token=wide)) is Reason.RESOURCE_NOT_GRANTED
+
+
+@pytest.mark.parametrize(
+    ("changes", "revoked", "reason"),
+    [
+        ({"owner": "somebody else"}, (), Reason.AMBIGUOUS_CREDENTIALS),
+        ({"subject": None}, (), Reason.AMBIGUOUS_CREDENTIALS),
+        ({"application": "other"}, (), Reason.AMBIGUOUS_CREDENTIALS),
+        ({"expires_at": NOW}, (), Reason.TOKEN_EXPIRED),
+        ({}, ("t:fresh",), Reason.REVOKED),
+    ],
+)
+def test_a_token_beside_a_link_that_is_no_good_is_refused(
+    judge: Judge,
+    token: Token,
+    ticket: Ticket,
+    changes: dict[str, object],
+    revoked: tuple[str, ...],
+    reason: Reason,
+) -> None:
+    beside = replace(fresh_one(token), **changes)
+    assert why(judge(SEGMENT, ticket=ticket, token=beside, revoked=revoked)) is reason
+
+
+def test_no_token_wakes_a_session_that_is_over(judge: Judge, token: Token, ticket: Ticket) -> None:
+    fresh = fresh_one(token)
+    over = replace(ticket, ends_at=float(NOW))
+    assert why(judge(SEGMENT, ticket=over, token=fresh)) is Reason.SESSION_EXPIRED
+    for entry in (f"t:{ticket.token}", f"s:{ticket.session}", f"u:{ticket.owner}"):
+        assert why(judge(SEGMENT, ticket=ticket, token=fresh, revoked=(entry,))) is Reason.REVOKED
+
+
+def test_a_renewed_session_falls_with_either_of_its_tokens(judge: Judge, token: Token, ticket: Ticket) -> None:
+    known = Known(ticket.session, NOW + 60.0, token="fresh")
+    for entry in ("t:fresh", f"t:{ticket.token}"):
+        assert why(judge(SEGMENT, ticket=ticket, known=known, revoked=(entry,))) is Reason.REVOKED
+    permitted(judge(SEGMENT, ticket=ticket, known=known, revoked=("t:else",)))
+    counted = replace(token, usage_s=600)
+    assert permitted(judge(SEGMENT, token=counted, known=known)).renewed_by == "fresh"
+
+
+# What is resumed instead of opened, and for how long.
+
+
+@pytest.mark.parametrize(
+    ("url", "fields", "resume"),
+    [
+        (MANIFEST, [], Resume.NEVER),
+        (MANIFEST, [("X-Playback-Session-Id", "P")], Resume.CLIENT),
+        (OBJECT, [("Range", "bytes=0-")], Resume.ACTIVE),
+        (OBJECT, [("Range", "bytes=100-")], Resume.PATH),
+        (MANIFEST, [("Range", "bytes=100-")], Resume.ACTIVE),
+    ],
+)
+def test_an_opening_says_what_it_may_resume(
+    judge: Judge, token: Token, url: str, fields: list[tuple[str, str]], resume: Resume
+) -> None:
+    admit = admitted(judge(url, token=token, fields=fields))
+    assert admit.opening == opening_of(token, admit.permit.place, resume)
+    assert isinstance(settle(admit, OPENED), Issue)
+
+
+def test_an_opening_lives_as_the_application_says(judge: Judge, token: Token, policy: object) -> None:
+    rule = policy.rules[5]
+    application = replace(rule.application, session_end=SessionEnd.USAGE, max_usage_s=300)
+    joining = replace(policy, rules=(replace(rule, application=application),))
+    for url, counted in ((MANIFEST, token), (SEGMENT, replace(token, max_concurrent=1))):
+        opening = admitted(judge(url, token=counted, policy=joining)).opening
+        assert (opening.usage_s, opening.until_s) == (300, None)

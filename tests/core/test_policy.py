@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gate.core.grants import Action
 from gate.core.media import Facts, Role
-from gate.core.policy import Access, Origin, Pattern, Policy, StreamRule
+from gate.core.policy import METHODS, READING, Access, Origin, Pattern, Policy, StreamRule
 from gate.core.target import Target, parse_target
 
 FAST = settings(max_examples=200, deadline=None)
@@ -171,3 +174,31 @@ def test_a_policy_without_rules_serves_nothing() -> None:
     target = parse_target("/a")
     assert isinstance(target, Target)
     assert Policy((), {}).match(target) is None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "last"),
+    [
+        ("/a/{resource}", "resource"),
+        ("/{x}", "x"),
+        ("/a/{resource}/**", None),
+        ("/{resource}/b", None),
+        ("/*", None),
+        ("/**", None),
+    ],
+)
+def test_the_name_of_the_last_segment(pattern: str, last: str | None) -> None:
+    assert Pattern(pattern).last == last
+
+
+def test_the_safe_methods_read_and_no_other_does() -> None:
+    """What reads by another method would show media uncounted; what writes by GET would follow any link."""
+    assert {method for method, action in METHODS.items() if action is Action.READ} == READING
+    good = rule(0, "/**")
+    assert good.methods == METHODS
+    assert replace(good, methods={"PUT": Action.UPDATE}).methods == {"PUT": Action.UPDATE}
+    for method, action in METHODS.items():
+        for other in Action:
+            if (other is Action.READ) != (action is Action.READ):
+                with pytest.raises(ValueError, match="GET, HEAD and OPTIONS read"):
+                    replace(good, methods={method: other})

@@ -20,6 +20,7 @@ STATUSES = {
     ),
     405: "method_not_allowed",
     409: "too_many_playbacks",
+    413: "body_too_large",
     502: "origin_unreachable origin_invalid",
     503: "store_unavailable overloaded draining internal",
     504: "origin_timeout",

@@ -9,23 +9,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from gate.core.grants import Grants
 from gate.core.media import OPENING, Facts, Kind, Role
 from gate.core.session import (
     SHARDS,
     Known,
+    Resume,
     client_key,
-    ends_at,
     network_of,
     opens,
+    page_key,
     peeks,
     probes,
+    resumes,
     session_id,
     shard_of,
     shard_of_session,
 )
 from gate.core.target import Target, parse_target
-from gate.core.token import Format, Token, Warrant
 
 FAST = settings(max_examples=200, deadline=None)
 times_ms = st.integers(0, 2**45 - 1)
@@ -164,18 +164,76 @@ def test_what_could_be_answered_with_the_whole_file_is_no_probe(fields: list[tup
     assert opens("GET", CIMultiDict(fields), Facts("f", Role.OBJECT, Kind.OBJECT))
 
 
-@pytest.mark.parametrize(
-    ("expires_at", "usage_s", "end"),
-    [(None, None, None), (500, None, 500), (None, 60, 160.5), (500, 60, 160.5), (120, 60, 120)],
-)
-def test_a_session_ends_with_its_token_or_its_usage(
-    expires_at: int | None, usage_s: int | None, end: float | None
+def page(raw: str, client: str = "c") -> str:
+    target = parse_target(raw)
+    assert isinstance(target, Target)
+    return page_key(client, target)
+
+
+def test_a_page_key_is_a_client_on_one_path() -> None:
+    assert page("/a/b") == page("/a/b?x=1")
+    assert page("/a/b") != page("/a/c")
+    assert page("/a/b") != page("/a/b", "another")
+    # The two parts stay apart.
+    assert page("/a/b", "c/a") != page("/a/a/b", "c")
+    assert len(page("/a")) == 22
+    assert page("/a") != key("/a")
+
+
+ANNOUNCED = [
+    ("/a/file.mp4", [("X-Playback-Session-Id", "P")]),
+    ("/a/index.m3u8", [("CMCD-Session", 'sid="6e2fb550"')]),
+    ('/a/index.m3u8?CMCD=sid%3D"6e2fb550"', []),
+]
+
+
+def how(raw: str, role: Role, *fields: tuple[str, str]) -> Resume:
+    target = parse_target(raw)
+    assert isinstance(target, Target)
+    return resumes(target, CIMultiDict(fields), Facts("cam1", role))
+
+
+@pytest.mark.parametrize("role", sorted(OPENING, key=lambda role: role.value))
+@pytest.mark.parametrize("ranges", [[], [("Range", "bytes=0-")], [("Range", "bytes=100-")]])
+@pytest.mark.parametrize(("raw", "fields"), ANNOUNCED)
+def test_an_announced_playback_is_resumed_wherever_it_goes(
+    role: Role, ranges: list[tuple[str, str]], raw: str, fields: list[tuple[str, str]]
 ) -> None:
-    token = Token(
-        "demo", Format.JWT, "id", "o", None, Warrant(Grants()), expires_at=expires_at, usage_s=usage_s
-    )
-    assert ends_at(token, 100.5) == end
+    assert how(raw, role, *fields, *ranges) is Resume.CLIENT
+
+
+@pytest.mark.parametrize("role", sorted(OPENING, key=lambda role: role.value))
+@pytest.mark.parametrize("value", ["bytes=0-", "bytes=000-", "bytes=0-99", "bytes=00-1"])
+def test_from_the_start_again_is_the_same_playback_while_that_is_active(role: Role, value: str) -> None:
+    assert how("/a/b", role, ("Range", value)) is Resume.ACTIVE
+
+
+@pytest.mark.parametrize("value", ["bytes=1-", "bytes=4096-8191", "bytes=-500", "bytes=10-", "bytes=0-1,5-"])
+def test_a_seek_resumes_the_playback_of_its_path(value: str) -> None:
+    for role in (Role.OBJECT, Role.DOWNLOAD, Role.STREAM):
+        assert how("/a/file.mp4", role, ("Range", value)) is Resume.PATH
+    # No player seeks in a playlist.
+    assert how("/a/index.m3u8", Role.MANIFEST, ("Range", value)) is Resume.ACTIVE
+
+
+def test_a_dash_manifest_is_refreshed_at_its_own_url() -> None:
+    assert how("/a/manifest.mpd", Role.MANIFEST) is Resume.ACTIVE
+    assert how("/a/manifest.mpd?x=1", Role.MANIFEST) is Resume.ACTIVE
+    for raw in ("/a/manifest.mpd/", "/a/index.m3u8?x=.mpd", "/a/xmpd"):
+        assert how(raw, Role.MANIFEST) is Resume.NEVER
+
+
+@pytest.mark.parametrize("role", sorted(OPENING, key=lambda role: role.value))
+def test_any_other_use_is_a_new_one(role: Role) -> None:
+    assert how("/a/b", role) is Resume.NEVER
+    assert how("/a/b", role, ("X-Playback-Session-Id", ""), ("Sec-Purpose", "prefetch")) is Resume.NEVER
+
+
+@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("method", ["PUT", "POST", "PATCH", "DELETE"])
+def test_writing_opens_nothing(method: str, role: Role) -> None:
+    assert not opens(method, CIMultiDict(), Facts("cam1", role))
 
 
 def test_a_known_session_is_a_value() -> None:
-    assert Known("s", 1.0) == Known("s", 1.0)
+    assert Known("s", 1.0) == Known("s", 1.0, token=None)

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from gate.config.compile import load_config
-from gate.core.decision import Admit, Ask, Permit, decide, locate
+from gate.core.decision import decide, locate
 from gate.core.reasons import Deny, Reason
 from gate.core.revocation import Revocations
+from gate.core.verdicts import Admit, Ask, Permit
 from gate.demo.links import Act, Link, Outcome, Step, links, refusal, written
 from gate.demo.stage import SECRET
 from gate.formats import jwt, read_token

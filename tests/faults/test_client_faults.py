@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 
+from gate.store.client import Client
+from gate.store.keys import ShardKeys
+
 FULL = {"live": True, "dvr": True, "copy": True}
 pytestmark = pytest.mark.usefixtures("quiet")
 
@@ -24,11 +27,11 @@ async def until(condition: Any, within_s: float = 2.0) -> None:
 
 
 def nothing_is_left(gate: Any) -> bool:
-    keeper, connector = gate.node.gatekeeper, gate.node.gatekeeper._upstream._session.connector
+    keeper, connector = gate.node.gatekeeper, gate.node.gatekeeper._upstream._reads.connector
     return (
         len(keeper._responses) == 0
         and gate.node.public.connections == 0
-        and not keeper._calls
+        and not keeper._ledger._calls
         and not connector._acquired
         and not [playing for playing in keeper._playbacks._playing.values() if playing.running]
     )
@@ -75,7 +78,7 @@ async def test_leaving(start_gate: Any, start_raw_origin: Any, open_link: Any, l
         await asyncio.wait_for(left.wait(), 2)
     keeper = gate.node.gatekeeper
     await until(lambda: gate.node.public.connections == open_before)
-    await until(lambda: len(keeper._responses) == 0 and not keeper._upstream._session.connector._acquired)
+    await until(lambda: len(keeper._responses) == 0 and not keeper._upstream._reads.connector._acquired)
     assert not [playing for playing in keeper._playbacks._playing.values() if playing.running]
 
 
@@ -85,11 +88,42 @@ async def test_leaving_while_the_store_thinks(start_gate: Any, media: Any, own_s
     os.kill(own_store.pid, signal.SIGSTOP)
     _, writer = await asyncio.open_connection("127.0.0.1", gate.port)
     writer.write(f"GET /ch1/index.m3u8?token={token} HTTP/1.1\r\nHost: h\r\n\r\n".encode())
-    await until(lambda: gate.node.gatekeeper._calls)
+    await until(lambda: gate.node.gatekeeper._ledger._calls)
     writer.close()
     await until(lambda: gate.node.public.connections == 0)
     os.kill(own_store.pid, signal.SIGCONT)
     await until(lambda: nothing_is_left(gate))
+
+
+async def test_leaving_while_the_store_counts_uses_nothing_up(
+    start_gate: Any, media: Any, own_store: Any, open_link: Any, ask: Any
+) -> None:
+    gate = await start_gate(media[0], store=own_store.url)
+    ledger, store = gate.node.gatekeeper._ledger, Client(own_store.url)
+    token = gate.token("ch1", session_limit=1, **FULL)
+    link = await open_link(gate, "/ch1/mpegts", token)
+    ticket = gate.node.gatekeeper._tickets.open(link.split("/")[2])
+    keys = ShardKeys(ticket.owner)
+
+    async def leave_while_it_counts() -> None:
+        os.kill(own_store.pid, signal.SIGSTOP)
+        _, writer = await asyncio.open_connection("127.0.0.1", gate.port)
+        writer.write(f"GET {link} HTTP/1.1\r\nHost: h\r\n\r\n".encode())
+        await until(lambda: any(task.get_name() == "store commit" for task in ledger._calls))
+        writer.transport.abort()
+        await until(lambda: gate.node.public.connections <= 1)
+        os.kill(own_store.pid, signal.SIGCONT)
+        await until(lambda: not ledger._calls)
+
+    await leave_while_it_counts()
+    assert await store.call("SCARD", keys.committed(ticket.token)) == 0
+    assert await store.call("ZCARD", keys.all_leases) == 0
+    assert len(gate.node.gatekeeper._playbacks) == 0
+    # So another link of the token may still be the one that plays.
+    other = await open_link(gate, "/ch1/mpegts", token, headers={"User-Agent": "another"})
+    assert (await ask(gate, other, headers={"User-Agent": "another"})).status == 200
+    assert (await ask(gate, link)).reason == "session_limit"
+    await store.close()
 
 
 async def test_a_hundred_who_leave_leave_nothing(
@@ -111,7 +145,7 @@ async def test_a_hundred_who_leave_leave_nothing(
 
     await asyncio.gather(*(visit(at) for at in range(100)))
     await until(lambda: gate.node.public.connections <= 1 and len(gate.node.gatekeeper._responses) == 0)
-    await until(lambda: not gate.node.gatekeeper._upstream._session.connector._acquired)
+    await until(lambda: not gate.node.gatekeeper._upstream._reads.connector._acquired)
 
 
 async def test_one_who_takes_nothing_is_cut(start_gate: Any, start_raw_origin: Any, open_link: Any) -> None:

@@ -64,25 +64,31 @@ async def test_silent(start_gate: Any, start_raw_origin: Any, ask: Any, open_lin
 
 
 @pytest.mark.parametrize(
-    "answer",
+    ("answer", "reason"),
     [
-        b"",
-        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
-        b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
-        b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000 + b"\r\n\r\n",
+        (b"", "origin_unreachable"),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "origin_invalid"),
+        (
+            b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+            "origin_invalid",
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            "origin_invalid",
+        ),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello", "origin_invalid"),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000 + b"\r\n\r\n", "origin_invalid"),
     ],
 )
 async def test_nonsense(
-    start_gate: Any, start_raw_origin: Any, ask: Any, open_link: Any, answer: bytes
+    start_gate: Any, start_raw_origin: Any, ask: Any, open_link: Any, answer: bytes, reason: str
 ) -> None:
     async def script(head: bytes, reader: Any, writer: Any) -> None:
         writer.write(answer)
 
     url = await start_raw_origin(script)
     gate = await start_gate(url, **origins(url))
-    await fails(gate, ask, open_link, (502, "origin_unreachable"))
+    await fails(gate, ask, open_link, (502, reason))
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,9 @@ import signal
 import time
 from typing import Any
 
-from gate.core.ticket import Ticket
 from gate.errors import StoreUnavailable
-from gate.proxy.known import Playbacks
 from gate.store.client import Client
 from gate.store.keys import ShardKeys, lease
-from gate.store.sessions import Sessions
 
 FULL = {"live": True, "dvr": True, "copy": True}
 PLAYLIST = "/ch1/index.m3u8"
@@ -112,21 +109,21 @@ async def test_what_was_revoked_elsewhere_in_the_silence_is_heard_after_it(
     assert (await ask(gates[1], link)).reason == "revoked"
 
 
-async def test_that_leases_cannot_be_renewed_is_said_once(own_store: Any, caplog: Any) -> None:
-    client = Client(own_store.url)
-    sessions = Sessions(client, idle_s=0.2, provisional_s=30)
-    ticket = Ticket("s1", "demo", "token", "owner", None, 0, None, None, None, None, None, None)
-    await sessions.commit(ticket, "anna", {})
-    playbacks = Playbacks(sessions, 0.2)
-    playbacks.add(ticket, "anna")
-    playbacks.start()
+async def test_that_leases_cannot_be_renewed_is_said_once(
+    start_gate: Any, media: Any, own_store: Any, ask: Any, open_link: Any, caplog: Any
+) -> None:
+    gate = await start_gate(media[0], store=own_store.url, sessions={"idle": "1200ms"})
+    link = await open_link(gate, "/ch1/mpegts", gate.token("ch1", **FULL))
+    assert (await ask(gate, link)).status == 200
+    ((session, client), playing) = next(iter(gate.node.gatekeeper._playbacks._playing.items()))
     os.kill(own_store.pid, signal.SIGSTOP)
-    with playbacks.running("s1", "anna"):
+    with gate.node.gatekeeper._playbacks.running(session, client):
         await asyncio.sleep(1.5)
         os.kill(own_store.pid, signal.SIGCONT)
         assert len([record for record in caplog.records if "cannot be renewed" in record.getMessage()]) == 1
-        await asyncio.sleep(0.3)
-        lapses_ms = await client.call("ZSCORE", ShardKeys("owner").all_leases, lease("s1", "anna"))
+        await asyncio.sleep(1.5)
+        store = Client(own_store.url)
+        keys = ShardKeys(playing.playback.owner)
+        lapses_ms = await store.call("ZSCORE", keys.all_leases, lease(session, client))
         assert float(lapses_ms) > time.time() * 1000
-    await playbacks.stop()
-    await client.close()
+        await store.close()

@@ -46,6 +46,7 @@ class TestRedirect:
         assert "~" not in ticket
         assert got.headers["Cache-Control"] == "no-store"
         assert got.headers["Referrer-Policy"] == "no-referrer"
+        assert "Content-Type" not in got.headers
         assert not seen
         request = f"GET {location} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
         assert status_of(await send_raw(gate.port, request.encode())) == 200
@@ -129,6 +130,7 @@ class TestCredentials:
         for beside, status, reason in [
             (token, 200, None),
             (gate.token("ch1", sub="anna", jti="fresh", **FULL), 200, None),
+            (gate.token("ch1", sub="anna", jti="old", exp=1, **FULL), 401, "token_expired"),
             (gate.token("ch1", sub="berta", **FULL), 400, "ambiguous_credentials"),
             (gate.token("ch1", **FULL), 400, "ambiguous_credentials"),
             (token[:-8] + "AAAAAAAA", 401, "token_signature"),
@@ -174,13 +176,42 @@ class TestAnswersOfTheGate:
         assert 'error="invalid_token"' in got.headers["WWW-Authenticate"]
 
     @pytest.mark.parametrize("method", ["PUT", "POST", "DELETE", "PATCH", "PROPFIND"])
-    async def test_uploads_are_not_served(self, start_gate: Any, media: Any, ask: Any, method: str) -> None:
+    async def test_uploads_take_a_grant(self, start_gate: Any, media: Any, ask: Any, method: str) -> None:
         gate = await start_gate(media[0])
         for body in (None, b"x" * 100_000):
             got = await ask(gate, f"/ch1/index.m3u8?token={gate.token('ch1')}", method, data=body)
-            assert (got.status, got.reason) == (405, "method_not_allowed")
-            assert got.headers["Allow"] == "GET, HEAD, OPTIONS"
+            if method == "PROPFIND":
+                assert (got.status, got.reason) == (405, "method_not_allowed")
+                assert got.headers["Allow"] == "GET, HEAD, OPTIONS, PUT, POST, PATCH, DELETE"
+            else:
+                assert (got.status, got.reason) == (403, "action_not_granted")
         assert not media[1]
+
+    @pytest.mark.parametrize("method", ["PUT", "POST", "DELETE", "PATCH", "PROPFIND"])
+    async def test_what_everybody_reads_nobody_writes(
+        self, start_gate: Any, media: Any, ask: Any, method: str
+    ) -> None:
+        streams = [
+            {"match": "/public/**", "access": "public", "layout": "object"},
+            {"match": "/lan/**", "access": "protected", "networks": ["127.0.0.0/8"], "layout": "object"},
+            {"match": "/read/**", "layout": "object", "methods": {"GET": "read", "PUT": "update"}},
+        ]
+        gate = await start_gate(media[0], streams=streams)
+        everything = {action: {"all": True} for action in ("read", "create", "update", "destroy")}
+        token = gate.token(grants=everything)
+        for path, allowed in [
+            ("/public/x", "GET, HEAD, OPTIONS"),
+            ("/lan/x", "GET, HEAD, OPTIONS"),
+            ("/read/x", "GET, PUT"),
+        ]:
+            for body in (None, b"x" * 100_000):
+                got = await ask(gate, f"{path}?token={token}", method, data=body)
+                if method in allowed:
+                    assert got.status == 200
+                    continue
+                assert (got.status, got.reason) == (405, "method_not_allowed")
+                assert got.headers["Allow"] == allowed
+        assert all(request.target == "/read/x" for request in media[1])
 
     async def test_a_body_is_refused_where_none_belongs(
         self, start_gate: Any, media: Any, ask: Any, send_raw: Any
@@ -216,7 +247,8 @@ class TestAnswersOfTheGate:
         assert got.status == 204
         assert got.headers["Access-Control-Allow-Origin"] == "https://p.example"
         assert got.headers["Access-Control-Allow-Headers"] == "range"
-        assert got.headers["Access-Control-Allow-Methods"] == "GET, HEAD, OPTIONS"
+        assert got.headers["Access-Control-Allow-Methods"] == "GET, HEAD, OPTIONS, PUT, POST, PATCH, DELETE"
+        assert "Content-Type" not in got.headers
         assert got.headers["Access-Control-Max-Age"] == "600"
         assert got.headers["Vary"] == "Origin"
         got = await ask(gate, "/ch1/index.m3u8", "OPTIONS", headers={"Origin": "https://evil.example", **asked})

@@ -9,8 +9,10 @@ from typing import Any
 from aiohttp import web
 from multidict import CIMultiDict
 
-from gate.core.decision import Ask, Permit, locate
+from gate.core.decision import locate
+from gate.core.policy import OnLimit
 from gate.core.ticket import Ticket
+from gate.core.verdicts import Ask, Permit
 from gate.proxy.known import Playbacks, Recent, Responses
 from gate.store.client import Client
 from gate.store.sessions import Sessions
@@ -42,15 +44,15 @@ async def playbacks(store_url: str, idle_s: float) -> tuple[Playbacks, Client]:
     client = Client(store_url, timeout_s=5)
     sessions = Sessions(client, idle_s=idle_s, provisional_s=30)
     for name in ("s1", "s2"):
-        await sessions.commit(ticket(name), "anybody", {})
-    return Playbacks(sessions, idle_s), client
+        await sessions.commit(ticket(name), "anybody", OnLimit.REJECT, {})
+    return Playbacks(sessions, idle_s, lambda session, viewer: None), client
 
 
 class TestPlaybacks:
     async def test_one_is_found_by_its_session_and_by_its_token(self, store_url: str) -> None:
         known, client = await playbacks(store_url, 60)
-        known.add(ticket("s1"), "anna")
-        known.add(ticket("s2"), "anna")
+        known.add(ticket("s1"), "anna", None)
+        known.add(ticket("s2"), "anna", None)
         assert [known.find(name, "anna") is not None for name in ("s1", "s2", "s3")] == [True, True, False]
         assert known.find("s1", "berta") is None
         found = known.find_by_token("token", "anna")
@@ -66,8 +68,8 @@ class TestPlaybacks:
 
     async def test_a_silent_one_is_forgotten_and_one_with_traffic_is_not(self, store_url: str) -> None:
         known, client = await playbacks(store_url, 0.05)
-        known.add(ticket("s1"), "silent")
-        known.add(ticket("s2"), "running")
+        known.add(ticket("s1"), "silent", None)
+        known.add(ticket("s2"), "running", None)
         with known.running("s2", "running"), known.running("s3", "unknown"), known.running(None, "running"):
             await asyncio.sleep(0.15)
             await known.renew()

@@ -17,6 +17,7 @@ import pytest
 import pytest_asyncio
 
 from gate.errors import StoreError, StoreUnavailable
+from gate.store.breaker import PAUSE_S
 from gate.store.client import Client
 from gate.store.embedded import EmbeddedValkey
 
@@ -91,7 +92,8 @@ class TestCheck:
     async def test_one_that_is_full_is_an_outage(self, own_server: EmbeddedValkey, connect: MakeClient) -> None:
         client = connect(own_server.url)
         await client.call("CONFIG", "SET", "maxmemory", 1)
-        commit = client.script("commit", list("abcde"), ["session", "lease", 1, 1, 0, 0, 1000, 1000, 1000])
+        limits = [1, 1, 0, 0, 1000, 1000, 1000]
+        commit = client.script("commit", list("abcdef"), ["session", "client", *limits, "reject", 250, "call"])
         for call in (client.call("SET", "x", 1), commit):
             error, _ = await fault(call)
             assert isinstance(error, StoreUnavailable)
@@ -210,7 +212,8 @@ class TestOutages:
         finally:
             os.kill(own_server.pid, signal.SIGCONT)
         # The late answers belong to nobody.
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(PAUSE_S + 0.05)
+        await client.call("PING")
         await assert_own_answers(client, 200)
 
     async def test_the_server_dies_and_comes_back(

@@ -200,7 +200,7 @@ class TestOutages:
         await client.call("XTRIM", FEED, "MAXLEN", 0)
         await until(lambda: covers(control, "meanwhile"), 2)
         assert covers(control, "before")
-        assert "the store's feed is heard again" in caplog.text
+        await until(lambda: "the store's feed is heard again" in caplog.text, 1)
         # And the feed is followed again.
         await client.script("revoke", [REVOKED, FEED], ["t:after", "inf", 100])
         await until(lambda: covers(control, "after"), 1)
@@ -299,7 +299,73 @@ class TestTicketKeys:
     async def test_the_newest_comes_first(self, store_url: str, follow: MakeControl, other: Client) -> None:
         control = await follow(store_url)
         (first,) = await control.ticket_keys()
-        for generation, key in ((2, b"MjI="), (10, b"MTA=")):
-            await other.call("HSET", TICKET_KEYS, generation, key)
+        made_at = int(time.time())
+        for generation, key in ((2, "MjI="), (10, "MTA=")):
+            await other.call("HSET", TICKET_KEYS, generation, f"{made_at}:{key}")
         assert await control.ticket_keys() == [b"10", b"22", first]
         assert await other.call("TTL", TICKET_KEYS) == -1
+
+    async def test_a_new_one_reaches_every_gate_and_the_old_one_still_opens(
+        self, store_url: str, follow: MakeControl, other: Client
+    ) -> None:
+        heard: list[list[bytes]] = []
+        listening = Control(other, store_url, lambda: None, on_ticket_keys=heard.append)
+        (first,) = await listening.ticket_keys()
+        await listening.start()
+        gates = [await follow(store_url) for _ in range(5)]
+        made_at = int(time.time()) - 100
+        field = (await other.call("HGET", TICKET_KEYS, 1)).partition(b":")[2].decode()
+        await other.call("HSET", TICKET_KEYS, 1, f"{made_at}:{field}")
+        found = await asyncio.gather(*(gate.ticket_keys(rotation_s=50) for gate in gates))
+        assert len({tuple(keys) for keys in found}) == 1
+        fresh, old = found[0]
+        assert old == first
+        assert fresh != first
+        await until(lambda: heard, 1)
+        assert heard == [[fresh, first]]
+        # Ten rotations after the next one was made it is gone.
+        await other.call("HSET", TICKET_KEYS, 2, f"{made_at}:{field}")
+        assert len(await gates[0].ticket_keys(rotation_s=9)) == 2
+        assert await other.call("HEXISTS", TICKET_KEYS, 1) == 0
+        await listening.stop()
+
+    async def test_one_that_was_made_during_an_outage_is_known_after_it(self, tmp_path: Path) -> None:
+        async with EmbeddedValkey(tmp_path / "own") as server:
+            client, heard = Client(server.url, timeout_s=5), list[list[bytes]]()
+            control = Control(client, server.url, lambda: None, on_ticket_keys=heard.append)
+            (first,) = await control.ticket_keys()
+            await control.start()
+            # Another gate made it, and this one did not hear of it.
+            await client.call("HSET", TICKET_KEYS, 2, f"{int(time.time())}:MjI=")
+            assert server.pid is not None
+            os.kill(server.pid, signal.SIGKILL)
+            await until(lambda: heard, 5)
+            assert heard[-1] == [b"22", first]
+            await control.stop()
+            await client.close()
+
+
+class TestTelling:
+    async def test_what_befalls_a_playback_or_a_session_reaches_every_gate(
+        self, store_url: str, follow: MakeControl, other: Client
+    ) -> None:
+        heard: list[tuple[object, ...]] = []
+        control = Control(
+            other,
+            store_url,
+            lambda: None,
+            on_lost=lambda *what: heard.append(what),
+            on_renewed=lambda *what: heard.append(what),
+        )
+        await control.start()
+        teller = await follow(store_url)
+        await teller.tell_lost("session", "client")
+        await teller.tell_renewed("session", 1_800_000_000.5, "token")
+        await teller.tell_renewed("session", None, "token")
+        await until(lambda: len(heard) == 3, 1)
+        assert heard == [
+            ("session", "client"),
+            ("session", 1_800_000_000.5, "token"),
+            ("session", None, "token"),
+        ]
+        await control.stop()

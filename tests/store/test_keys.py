@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -12,11 +13,12 @@ import pytest
 import pytest_asyncio
 from redis.crc import key_slot
 
-from gate.core.decision import Opened, Opening
 from gate.core.grants import Action, Grant, Grants
-from gate.core.session import SHARDS, session_id, shard_of, shard_of_session
+from gate.core.policy import OnLimit
+from gate.core.session import SHARDS, Resume, session_id, shard_of, shard_of_session
 from gate.core.ticket import Ticket
 from gate.core.token import Format, Token, Warrant, subject_owner, token_id
+from gate.core.verdicts import Opened, Opening, Renewal
 from gate.errors import StoreError, StoreUnavailable
 from gate.store.client import SCRIPTS, Client
 from gate.store.control import Control
@@ -62,6 +64,7 @@ class TestSlots:
             keys.resume("token", "client"),
             keys.leases,
             keys.all_leases,
+            keys.evicted,
             keys.sessions,
         ]
         assert len(set(names)) == len(names)
@@ -150,15 +153,20 @@ async def play(sessions: Sessions, name: str, subject: str | None) -> None:
         max_concurrent=1,
     )
     for client in "ab":
-        opened = await sessions.open(Opening(token, client, False), {})
+        asked = Opening(token, client, "page", Resume.NEVER, 60, token.expires_at)
+        opened = await sessions.open(asked, {})
         assert isinstance(opened, Opened)
         ticket = Ticket(
             *(opened.session, "demo", token.id, owner, subject, 0, opened.ends_at, token.expires_at),
             *(None, 2, 1, None),
         )
-        await sessions.commit(ticket, client, {"resource": "cam1"})
-        for resume_only in (True, False):
-            await sessions.open(Opening(token, client, resume_only), {})
+        for on_limit in OnLimit:
+            await sessions.commit(ticket, client, on_limit, {"resource": "cam1"})
+        for resume in Resume:
+            await sessions.open(replace(asked, resume=resume), {})
+        await sessions.extend(Renewal(ticket, replace(token, id=token_id("demo", "fresh")), 60, None))
+        await sessions.give_back(ticket, client)
+        await sessions.own("demo", name, opened.session, None)
         assert await sessions.warrant(ticket) == token.warrant
         for limited in (True, False):
             await sessions.renew([Playback(opened.session, client, owner, limited, True)])

@@ -12,7 +12,7 @@ from gate.wire.headers import for_client, for_origin
 
 def to_origin(*raw: tuple[bytes, bytes], sources: Sources | None = None, **options: Any) -> dict[str, str]:
     known = {"address": "192.0.2.7", "host": "gate.example", "scheme": "http", "request_id": "r1"}
-    fields = for_origin(raw, sources or Sources(), **{**known, "manifest": False, **options})
+    fields = for_origin(raw, sources or Sources(), **{**known, "whole": False, **options})
     assert len({name.lower() for name, _ in fields}) == len(fields)
     return dict(fields)
 
@@ -83,7 +83,7 @@ class TestToTheOrigin:
             (b"Accept-Encoding", b"br"),
             (b"If-None-Match", b'"e"'),
         ]
-        assert to_origin(*raw, manifest=True) == {"If-None-Match": '"e"', "Accept-Encoding": "identity", **OWN}
+        assert to_origin(*raw, whole=True) == {"If-None-Match": '"e"', "Accept-Encoding": "identity", **OWN}
         assert to_origin(*raw) == {**{name.decode(): value.decode() for name, value in raw}, **OWN}
 
     @pytest.mark.parametrize(

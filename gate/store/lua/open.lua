@@ -30,7 +30,11 @@ end
 local full, before = limit > 0 and redis.call('SCARD', KEYS[2]) >= limit, ''
 for id in string.gmatch(redis.call('GET', KEYS[3]) or '', '%S+') do
   local held, committed = answer(id)
-  if held and (mode == 'client' or mode == 'only' or not (committed or full)) then return held end
+  if held and (mode == 'client' or mode == 'only' or not (committed or full)) then
+    -- Found by this path from now on, as it was by the one that opened it.
+    redis.call('SET', KEYS[5], id, 'PXAT', (held[4] > 0 and held[4] or now + tonumber(ARGV[11])) + tonumber(ARGV[9]))
+    return held
+  end
   if held and committed and before == '' then before = ' ' .. id end
 end
 if mode == 'only' or full then return {full and mode ~= 'only' and 'limit' or 'none', now} end

@@ -1,0 +1,222 @@
+"""Every script, delivered twice: the same answer, and nothing more happens. And every key has its end."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from gate.core.decision import ticket_of
+from gate.core.policy import OnLimit
+from gate.core.session import Resume
+from gate.core.verdicts import Opened
+from gate.store.client import SCRIPTS
+from gate.store.control import Control
+from gate.store.keys import FEED, REVOKED
+from gate.store.sessions import LEEWAY_S
+
+if TYPE_CHECKING:
+    from tests.store.conftest import Desk
+
+Act = Callable[["Desk"], Awaitable[object]]
+
+
+async def open_new(desk: Desk) -> object:
+    return await desk.link(desk.long_token(session_limit=2))
+
+
+async def open_resumed(desk: Desk) -> object:
+    token = desk.token()
+    await desk.play(await desk.link(token))
+    return await desk.ask(token, "a", Resume.CLIENT)
+
+
+async def open_refused(desk: Desk) -> object:
+    token = desk.token(session_limit=1)
+    await desk.play(await desk.link(token))
+    return await desk.ask(token, "b")
+
+
+async def commit_first(desk: Desk) -> object:
+    return await desk.play(await desk.link(desk.token(session_limit=1, max_concurrent=1)))
+
+
+async def commit_evicting(desk: Desk) -> object:
+    for n in range(3):
+        await desk.play(await desk.link(desk.token(f"t{n}", "viewer", max_concurrent=3)))
+    newcomer = await desk.link(desk.token("n", "viewer", max_concurrent=2))
+    outcome = await desk.play(newcomer, "a", OnLimit.EVICT_OLDEST)
+    assert isinstance(outcome, Opened)
+    assert len(outcome.lost) == 2
+    return outcome
+
+
+async def commit_busy(desk: Desk) -> object:
+    await desk.play(await desk.link(desk.token("x", "viewer", max_concurrent=1)))
+    newcomer = await desk.link(desk.token("n", "viewer", max_concurrent=1))
+    return await desk.play(newcomer)
+
+
+async def commit_over_limit(desk: Desk) -> object:
+    token = desk.token(session_limit=1)
+    late = await desk.link(token, "b")
+    await desk.play(await desk.link(token))
+    return await desk.play(late, "b")
+
+
+async def give_back_none(desk: Desk) -> object:
+    ticket = await desk.link(desk.token())
+    await desk.play(ticket)
+    await desk.play(ticket, "b")
+    return await desk.sessions.give_back(ticket, "a")
+
+
+async def extend_counted(desk: Desk) -> object:
+    ticket = await desk.link(desk.token("t", "viewer", usage_s=60))
+    await desk.play(ticket)
+    return await desk.extend(ticket, desk.long_token("f", "viewer", usage_s=600, session_limit=1))
+
+
+async def extend_refused(desk: Desk) -> object:
+    fresh = desk.token("f", "viewer", session_limit=1)
+    await desk.play(await desk.link(fresh))
+    return await desk.extend(await desk.link(desk.token("t", "viewer")), fresh)
+
+
+async def own(desk: Desk) -> object:
+    return await desk.sessions.own("demo", "video", "visit", None)
+
+
+async def own_refused(desk: Desk) -> object:
+    await own(desk)
+    return await desk.sessions.own("demo", "video", "other", None)
+
+
+async def renew_held_and_lost(desk: Desk) -> object:
+    ticket = await desk.link(desk.token(max_concurrent=1))
+    await desk.play(ticket)
+    await desk.renew(ticket, "b")
+    return await desk.renew(ticket)
+
+
+async def close(desk: Desk) -> object:
+    ticket = await desk.link(desk.token())
+    return await desk.sessions.close(ticket.session, ticket.owner)
+
+
+async def revoke(desk: Desk) -> object:
+    return await desk.client.script("revoke", [REVOKED, FEED], ["t:x", "inf", 100])
+
+
+async def snapshot(desk: Desk) -> object:
+    return await desk.client.script("snapshot", [REVOKED, FEED], [])
+
+
+ACTS: list[Act] = [
+    *(open_new, open_resumed, open_refused, commit_first, commit_evicting, commit_busy, commit_over_limit),
+    *(give_back_none, extend_counted, extend_refused, own, own_refused, renew_held_and_lost, close),
+    *(revoke, snapshot),
+]
+
+
+def test_no_script_is_left_out() -> None:
+    named = {re.match("[a-z]+(?:_back)?", act.__name__)[0] for act in ACTS}  # type: ignore[index]
+    assert named == set(SCRIPTS)
+
+
+@pytest.mark.parametrize("act", ACTS)
+async def test_delivered_again_it_says_the_same_and_changes_nothing(desk: Desk, act: Act) -> None:
+    await act(desk)
+    first = await desk.client.deliver_again()
+    before, feed = await desk.everything(), await desk.client.call("XLEN", FEED)
+    await asyncio.sleep(0.02)
+    again = await desk.client.deliver_again()
+    assert without_now(again) == without_now(first)
+    after = await desk.everything()
+    assert {key: value for key, (_, value) in rounded(after).items()} == {
+        key: value for key, (_, value) in rounded(before).items()
+    }
+    # What was to be kept for so long from now on is, from now on.
+    assert all(after[key][0] - before[key][0] < 1000 for key in after)
+    assert await desk.client.call("XLEN", FEED) == feed
+
+
+@pytest.mark.parametrize("act", [commit_first, commit_evicting, extend_counted, open_new, own])
+async def test_the_very_first_delivery_says_it_too(desk: Desk, act: Act) -> None:
+    """The answer that is lost is the first one."""
+    answers: list[Any] = []
+    script = desk.client.script
+
+    async def note(*call: Any) -> Any:
+        answers.append(await script(*call))
+        return answers[-1]
+
+    desk.client.script = note  # type: ignore[method-assign]
+    await act(desk)
+    await asyncio.sleep(0.01)
+    assert without_now(await desk.client.deliver_again()) == without_now(answers[-1])
+
+
+def without_now(answer: Any) -> Any:
+    """An answer of a script without the times of the clock, which goes on."""
+    now_ms = time.time() * 1000
+    if not isinstance(answer, list):
+        return answer
+    return [part for part in answer if not isinstance(part, int) or abs(now_ms - part) > 5000]
+
+
+def rounded(everything: dict[str, tuple[int, Any]]) -> dict[str, tuple[int, Any]]:
+    """Leases to 10 s: a repeated renewal renews."""
+    return {
+        key: (end, {name: float(at) // 10_000 for name, at in value.items()} if ":l" in key else value)
+        for key, (end, value) in everything.items()
+    }
+
+
+class TestEnds:
+    @pytest.mark.parametrize("expires", [True, False])
+    async def test_every_key_outlasts_what_it_guards_and_then_goes(self, desk: Desk, expires: bool) -> None:
+        def token(name: str, **fields: Any) -> Any:
+            return desk.long_token(name, "viewer", **({} if expires else {"expires_at": None}), **fields)
+
+        limits = {"session_limit": 5, "max_concurrent": 1}
+        for n in range(3):
+            ticket = await desk.link(each := token(f"t{n}", **limits), "a", Resume.NEVER, f"/{n}")
+            await desk.play(ticket, "a", OnLimit.EVICT_OLDEST)
+        fresh = token("f", **limits)
+        outcome = await desk.extend(ticket, fresh)
+        assert isinstance(outcome, Opened)
+        await desk.play(ticket_of(fresh, outcome))
+        await desk.sessions.give_back(await desk.link(each), "a")
+        await desk.renew(ticket)
+        await desk.sessions.own("demo", "video", ticket.session, ticket.ends_at)
+        everything = await desk.everything()
+        kinds = {key.split(":")[2] for key in everything}
+        assert kinds == {"s", "t", "g", "r", "l", "x", "o"}
+        now_ms = time.time() * 1000
+        for key, (ends_ms, _) in everything.items():
+            kind = key.split(":")[2]
+            if kind == "t" and not expires:
+                assert ends_ms == -1
+                continue
+            assert ends_ms > now_ms, key
+            assert ends_ms < now_ms + 32 * 86_400_000, key
+            if kind in "stg" and expires and not (kind == "s" and ends_ms < now_ms + 31_000):
+                assert ends_ms >= (desk.expiry + LEEWAY_S) * 1000, key
+
+
+async def test_what_all_gates_share_is_theirs_alone(desk: Desk, store_url: str) -> None:
+    """Revocations, feed and ticket keys never end by themselves."""
+    control = Control(desk.client, store_url, lambda: None)
+    await control.revoke("t:x", None)
+    await control.ticket_keys()
+    names = {key.decode() for key in await desk.client.call("KEYS", "*")}
+    assert len(names) == 3
+    for name in names:
+        assert "{control}" in name
+        assert await desk.client.call("PTTL", name) == -1
+    await control.stop()
