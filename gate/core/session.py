@@ -27,7 +27,8 @@ Resumed
     Players ask at the token URL again. A seek in a file (a Range that begins behind its start) resumes the
     client's live session of that path, and so does a player that announces its playback session, whatever
     the path. Asked for again from the start, as the native HLS of browsers does at every refresh, or as
-    readers of DASH refresh a manifest, it is resumed while the playback has traffic; later it is a new use.
+    readers of DASH refresh a manifest, it is resumed while the playback has traffic and for ten minutes after
+    it was asked for last: a player that is paused asks nothing. Later it is a new use.
 
 Playbacks
     A playback is a client key within a session, and its lease is its place among the live ones: it lapses
@@ -116,7 +117,7 @@ class Resume(Enum):
 
     NEVER = "never"
     PATH = "path"  # the one of this very path
-    ACTIVE = "active"  # the one of this very path, if it had traffic lately
+    ACTIVE = "active"  # the one of this very path, if it plays or was asked for lately
     CLIENT = "client"  # any
     ONLY = "only"  # any, and without one the request is refused
 

@@ -184,8 +184,9 @@ class Sessions:
         return _seconds(int(ends_ms)), None if renewed is None else renewed.decode()
 
     async def own(self, application: str, resource: str, visit: str, ends_at: float | None) -> bool:
-        """The visit owns the object from now on, until it ends, unless somebody else does."""
-        keep_s = KEEP_S if ends_at is None else max(1.0, ends_at - time.time()) + LEEWAY_S
+        """The visit owns the object from now on, unless somebody else does."""
+        # Longer than the session may last as it is: it may be renewed, and nobody else's is the object then.
+        keep_s = max(KEEP_S, 0 if ends_at is None else ends_at - time.time()) + LEEWAY_S
         return bool(await self._ask("own", [owned(application, resource)], [visit, int(keep_s * 1000)]))
 
     async def owner(self, application: str, resource: str) -> str | None:

@@ -113,9 +113,12 @@ async def test_the_browser_itself_plays_a_live_stream(stage: Any, page: Page) ->
 
 
 @pytest.mark.parametrize("policy", [{"sessions": {"idle": "2s"}}])
-async def test_the_browser_itself_pauses_at_a_session_link(stage: Any, page: Page, ask: Any) -> None:
-    links = []
-    for name in ("limited", "once"):
+@pytest.mark.parametrize("at", ["token URL", "session link"])
+async def test_the_browser_itself_pauses(stage: Any, page: Page, ask: Any, at: str) -> None:
+    """For longer than its playback lasts: it asks nothing meanwhile, and goes on where it was."""
+    names = ("limited", "once")
+    links = [stage.url(LIVE, name) for name in names] if at == "token URL" else []
+    for name in names[len(links) :]:
         token = stage.token(name, "cam1")
         opened = await ask(stage.gate, "/_s/", "POST", headers={"Authorization": f"Bearer {token}"})
         links.append(f"{stage.gate.url}{opened.headers['Location']}cam1/index.m3u8")

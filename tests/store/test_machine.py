@@ -148,10 +148,9 @@ class SessionMachine(RuleBasedStateMachine):
         """The session that an opening is, why there is none, or None for a new one."""
         full = token.session_limit is not None and len(self.counted[token.id]) >= token.session_limit
         page = self.pages.get((token.id, client, path))
-        if mode in (Resume.PATH, Resume.ACTIVE) and page and (held := self.live(page)) is not None:
-            lapses = self.all[shard_of(token.owner)].get(lease(page, client), 0)
-            if mode is Resume.PATH or not held.committed or lapses > time.time() * 1000:
-                return page
+        if mode in (Resume.PATH, Resume.ACTIVE) and page and self.live(page) is not None:
+            # Nothing here lasts for as long as a pause may.
+            return page
         for session in self.last[token.id, client]:
             held = self.live(session)
             if held is not None and (mode in (Resume.CLIENT, Resume.ONLY) or not (held.committed or full)):

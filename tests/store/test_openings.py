@@ -25,7 +25,7 @@ class TestCommitted:
             *((NEVER, "/a", 0, False), (NEVER, "/b", 0, False)),
             *((PATH, "/a", 0, True), (PATH, "/a", 100, True), (PATH, "/b", 0, False)),
             *((ACTIVE, "/a", 0, True), (ACTIVE, "/a", 59 - 10, True)),
-            *((ACTIVE, "/a", 61, False), (ACTIVE, "/b", 0, False)),
+            *((ACTIVE, "/a", 61, True), (ACTIVE, "/b", 0, False)),
             *((CLIENT, "/a", 100, True), (CLIENT, "/b", 100, True)),
             *((ONLY, "/a", 100, True), (ONLY, "/b", 100, True)),
         ],
@@ -43,6 +43,26 @@ class TestCommitted:
         # Another client's never is.
         outcome = await desk.ask(token, "b", mode, path)
         assert isinstance(outcome, Refused) if mode is ONLY else outcome.session != ticket.session  # type: ignore[union-attr]
+
+    @pytest.mark.parametrize(
+        ("asked_s", "silent_s", "resumed"),
+        [(599, 61, True), (601, 61, False), (601, 10, True), (3600, 10, True)],
+    )
+    async def test_one_that_pauses_may_come_back_for_ten_minutes(
+        self, desk: Desk, asked_s: int, silent_s: float, resumed: bool
+    ) -> None:
+        """Since it asked last, or for as long as it plays: asking again begins the time anew."""
+        token = desk.token()
+        ticket = await desk.link(token, "a", ACTIVE, "/a")
+        await desk.play(ticket)
+        assert (await desk.link(token, "a", ACTIVE, "/a")).session == ticket.session
+        key = ShardKeys(ticket.owner).session(ticket.session)
+        await desk.client.call("HINCRBY", key, "asked", -asked_s * 1000)
+        await desk.client.call("HINCRBY", key, "opened", -asked_s * 2000)
+        await desk.silence(ticket, "a", silent_s)
+        outcome = await desk.ask(token, "a", ACTIVE, "/a")
+        assert isinstance(outcome, Opened)
+        assert (outcome.session == ticket.session) is resumed
 
     @pytest.mark.parametrize("mode", list(Resume))
     async def test_with_the_limit_reached_only_what_may_be_resumed_is(self, desk: Desk, mode: Resume) -> None:

@@ -11,10 +11,13 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local mode, limit, ends, usage = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[5]), tonumber(ARGV[6])
 
+-- A player that is paused asks nothing: for so long after it asked last it may come back to its session, in ms.
+local PAUSE = 600000
+
 local function answer(id)
-  local s = id and redis.call('HMGET', ARGV[8] .. id, 'opened', 'ends', 'committed')
+  local s = id and redis.call('HMGET', ARGV[8] .. id, 'opened', 'ends', 'committed', 'asked')
   if s and s[1] and (s[2] == '0' or tonumber(s[2]) > now) then
-    return {'opened', id, tonumber(s[1]), tonumber(s[2]), now}, s[3] == '1'
+    return {'opened', id, tonumber(s[1]), tonumber(s[2]), now}, s[3] == '1', tonumber(s[4] or s[1])
   end
 end
 
@@ -23,9 +26,12 @@ if again then return again end
 if tonumber(ARGV[4]) > 0 and tonumber(ARGV[4]) <= now then return {'expired', now} end
 if mode == 'path' or mode == 'active' then
   local id = redis.call('GET', KEYS[5])
-  local held, committed = answer(id)
+  local held, committed, asked = answer(id)
   local leased = held and redis.call('ZSCORE', KEYS[6], id .. '|' .. ARGV[12])
-  if held and (mode == 'path' or not committed or (leased and tonumber(leased) > now)) then return held end
+  if held and (mode == 'path' or not committed or asked > now - PAUSE or (leased and tonumber(leased) > now)) then
+    redis.call('HSET', ARGV[8] .. id, 'asked', now)
+    return held
+  end
 end
 local full, before = limit > 0 and redis.call('SCARD', KEYS[2]) >= limit, ''
 for id in string.gmatch(redis.call('GET', KEYS[3]) or '', '%S+') do
