@@ -33,7 +33,7 @@ from gate.core.ticket import Ticket
 from gate.core.token import Token
 from gate.core.verdicts import Opened, Outcome, Refused
 from gate.errors import StoreUnavailable
-from gate.store.keys import ShardKeys, lease, owned
+from gate.store.keys import FEED, REVOKED, ShardKeys, lease, owned
 from gate.store.sessions import KEEP_S, LEEWAY_S
 
 if TYPE_CHECKING:
@@ -87,6 +87,7 @@ class SessionMachine(RuleBasedStateMachine):
         self.all: dict[int, dict[str, float]] = defaultdict(dict)  # shard -> lease -> lapses, ms
         self.evicted: dict[str, set[str]] = defaultdict(set)  # owner -> leases
         self.owners: dict[str, str] = {}
+        self.revoked: dict[str, float] = {}  # entry -> until, s
 
     def make_token(self, n: int, subject: str | None = None, **fields: Any) -> Token:
         fields = {"expires_at": self.desk.expiry + n * HOUR_S, **fields}
@@ -364,6 +365,22 @@ class SessionMachine(RuleBasedStateMachine):
         self.sessions.pop(link.session, None)
         assert self.ask(self.desk.sessions.close(link.session, link.owner), times) == freed
 
+    @rule(link=links, kind=st.sampled_from("stu"), hours=st.sampled_from([1, 2, None]), lose=st.booleans())
+    def revoke(self, link: Ticket, kind: str, hours: int | None, lose: bool) -> None:
+        """By session, token or subject: told once, in force for the longer time, ending nothing here."""
+        entry = f"{kind}:{ {'s': link.session, 't': link.token, 'u': link.owner}[kind] }"
+        until = float("inf") if hours is None else float(self.desk.expiry + hours * HOUR_S)
+        fresh = until > self.revoked.get(entry, 0.0)
+        call = ("revoke", [REVOKED, FEED], [entry, "inf" if hours is None else int(until), 1000])
+        told = self.run(self.desk.client.call("XLEN", FEED))
+        self.lose = lose
+        try:
+            assert self.run(self.desk.client.script(*call)) == int(fresh)
+        except StoreUnavailable:
+            assert self.run(self.desk.client.script(*call)) == 0
+        assert self.run(self.desk.client.call("XLEN", FEED)) == told + fresh
+        self.revoked[entry] = max(until, self.revoked.get(entry, 0.0))
+
     @rule()
     def restart(self) -> None:
         """Another gate takes over, and the store has forgotten the scripts."""
@@ -395,6 +412,9 @@ class SessionMachine(RuleBasedStateMachine):
         assert {key: plain(key, value) for key, (_, value) in found.items()} == {
             key: value for key, value in expected.items() if value
         }
+        _, *told = self.run(self.desk.client.script("snapshot", [REVOKED, FEED], []))
+        in_force = zip(told[::2], told[1::2], strict=True)
+        assert {entry.decode(): float(until) for entry, until in in_force} == self.revoked
         self.check_scores(held)
         for key, (ends_ms, _) in held.items():
             self.check_end(key, ends_ms)
