@@ -17,7 +17,7 @@ import pytest_asyncio
 
 from gate.errors import StoreError, StoreUnavailable
 from gate.store.breaker import FAILURES, PAUSE_S, Breaker
-from gate.store.client import Client
+from gate.store.client import CALL_TIMEOUT_S, Client
 from gate.store.embedded import EmbeddedValkey
 
 
@@ -97,7 +97,7 @@ class TestClient:
         os.kill(server.pid, signal.SIGSTOP)
         try:
             waits = [await took(client) for _ in range(FAILURES)]
-            assert all(wait > 0.2 for wait, _ in waits)
+            assert all(wait > CALL_TIMEOUT_S for wait, _ in waits)
             assert client.breaker.is_open
             quick = [await took(client) for _ in range(200)]
             assert not any(answered for _, answered in waits + quick)
