@@ -42,7 +42,3 @@ class Grants:
 
     def get(self, action: Action) -> Grant | None:
         return self.by_action.get(action)
-
-    @property
-    def resource_count(self) -> int:
-        return sum(len(grant.resources) for grant in self.by_action.values())

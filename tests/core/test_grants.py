@@ -38,15 +38,3 @@ def test_no_prefix_no_case_no_pattern() -> None:
     assert grant.covers("ch1")
     for near in ("ch10", "ch", "CH1", "ch1/", "/ch1", " ch1", "a/b", "a"):
         assert not grant.covers(near)
-
-
-def test_resources_are_counted_over_all_actions() -> None:
-    grants = Grants(
-        {
-            Action.READ: Grant(resources=frozenset({"a", "b"})),
-            Action.UPDATE: Grant(resources=frozenset({"a"})),
-            Action.CREATE: Grant(all=True),
-        }
-    )
-    assert grants.resource_count == 3
-    assert Grants().resource_count == 0
