@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -307,19 +308,28 @@ async def test_a_long_response_outlasts_every_timer() -> None:
 
 
 async def test_what_comes_during_an_answer_never_falls_into_it() -> None:
-    async def slow(request: web.BaseRequest) -> web.Response:
-        await asyncio.sleep(0.4)
+    go_on = asyncio.Event()
+
+    async def held(request: web.BaseRequest) -> web.Response:
+        await go_on.wait()
         return web.Response(text="ok")
 
-    async with listening(slow) as listener:
+    limits = replace(QUICK, header_timeout_s=1.0)
+    async with listening(held, limits) as listener:
         async with client_of(listener) as client:
             await client.send(GET, GET[:20])
+            await asyncio.sleep(1.2)
+            go_on.set()
             assert (await client.answer()).endswith(b"ok")
-            # The half head is 0.4 s old, but its time counts from here.
-            await asyncio.sleep(0.1)
+            # The half head is older than heads may be, but its time counts from here.
             await client.send(GET[20:])
             assert (await client.answer()).endswith(b"ok")
-        answer = await ask(listener, GET, GET[:-2], *[b"X: " + b"a" * 900 + b"\r\n"] * 5)
+        go_on.clear()
+        async with client_of(listener) as client:
+            await client.send(GET, GET[:-2], *[b"X: " + b"a" * 900 + b"\r\n"] * 5)
+            await asyncio.sleep(0.1)
+            go_on.set()
+            answer = await client.rest()
         assert answer.startswith(b"HTTP/1.1 200 ")
         assert answer.endswith(b"\r\n\r\nok")
 
@@ -389,7 +399,8 @@ async def test_the_default_limits_take_a_long_token() -> None:
 
 @both_loops
 async def test_beyond_the_connection_limit_a_client_is_told_so() -> None:
-    async with listening() as listener:
+    # Silent clients hold their places for as long as the test takes.
+    async with listening(limits=replace(QUICK, header_timeout_s=30)) as listener:
         clients = [Client(*await asyncio.open_connection("127.0.0.1", listener.port)) for _ in range(10)]
         await until(lambda: listener.connections == 10)
         for request in (b"", GET):
