@@ -13,7 +13,7 @@ import click
 if TYPE_CHECKING:
     from gate.config.compile import Config
 
-_NUMBER: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
+_NUMBER: Final = re.compile(r"[0-9]{1,30}", re.ASCII)
 _RELATIVE: Final = re.compile(r"(?:now)?([+-])(.*)", re.ASCII | re.DOTALL)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MOMENT_EXPECTED: Final = (

@@ -18,7 +18,7 @@ from gate.core.reasons import Deny, Reason
 from gate.core.revocation import Revocations
 from gate.core.session import Resume
 from gate.core.ticket import Ticket, TicketKeys
-from gate.core.token import Token
+from gate.core.token import Token, Warrant
 from gate.core.verdicts import Admit, Ask, Permit, Place
 from gate.core.writes import asks_ownership
 from gate.errors import UsageError
@@ -70,6 +70,25 @@ class Explanation:
         if self.refusal is not None:
             return self.refusal.reason.rule.status
         return {Decision.SESSION: 302, Decision.PREFLIGHT: 204}.get(self.decision)
+
+    @property
+    def instead(self) -> tuple[str, ...]:
+        """The same URL, less its tokens, for each part of the time asked for that the token allows."""
+        place, warrant = self.place, self.warrant
+        if place is None or warrant is None or place.facts.span is None or self.refusal is None:
+            return ()
+        if self.refusal.reason is not Reason.PARTLY_OUTSIDE_WINDOW:
+            return ()
+        parts = warrant.windows.cut(place.facts.span.at(int(self.now * 1000)))
+        written = (place.rule.layout.write(place.target, part) for part in parts)
+        return tuple(target.raw for target in written if target is not None)
+
+    @property
+    def warrant(self) -> Warrant | None:
+        """What was permitted by the session link or else the token, as far as either was read."""
+        if self.ticket is not None:
+            return self.ticket.warrant
+        return self.token.warrant if self.token is not None else None
 
     @property
     def forwards_to(self) -> str | None:
@@ -135,15 +154,21 @@ def _name(verdict: Permit | Admit) -> Decision:
 
 def _end(verdict: Permit | Admit, now: float) -> float | None:
     """When what is served ends; None for never, or where it depends on when a session was opened."""
+    remains = _permit_of(verdict).remains
+    ends = None if remains is None else remains.until
     if isinstance(verdict, Permit):
-        return verdict.ends_at
+        return _earlier(ends, verdict.ends_at)
     opening = verdict.opening
-    if opening.usage_s is None:
-        return None if opening.until_s is None else float(opening.until_s)
-    if opening.resume is Resume.ONLY:
-        return None
-    ends = now + opening.usage_s
-    return ends if opening.until_s is None else min(ends, float(opening.until_s))
+    if opening.usage_s is not None:
+        if opening.resume is Resume.ONLY:
+            return None
+        ends = _earlier(ends, now + opening.usage_s)
+    return _earlier(ends, opening.until_s)
+
+
+def _earlier(one: float | None, other: float | None) -> float | None:
+    """The earlier of two ends, of which None never comes."""
+    return min((float(end) for end in (one, other) if end is not None), default=None)
 
 
 def _deny(

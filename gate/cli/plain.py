@@ -10,7 +10,7 @@ from gate.core.policy import StreamRule
 from gate.core.ticket import Ticket
 from gate.core.token import Token, Warrant
 from gate.core.verdicts import Place
-from gate.core.windows import ALWAYS_MS, Span
+from gate.core.windows import ALWAYS_MS, Moving, Span
 
 
 def to_plain(explanation: Explanation) -> dict[str, Any]:
@@ -26,7 +26,8 @@ def to_plain(explanation: Explanation) -> dict[str, Any]:
         "facts": dict(refusal.facts) if refusal else {},
         "at": explanation.now,
         "rule": _rule_json(place.rule) if place else None,
-        "asked": _facts_json(place) if place else None,
+        "asked": _facts_json(place, explanation.now) if place else None,
+        "instead": list(explanation.instead),
         "forwards_to": explanation.forwards_to,
         "ends_at": explanation.ends_at,
         "steps": list(explanation.steps),
@@ -47,15 +48,18 @@ def _rule_json(rule: StreamRule) -> dict[str, Any]:
     }
 
 
-def _facts_json(place: Place) -> dict[str, Any]:
+def _facts_json(place: Place, now: float) -> dict[str, Any]:
+    """`from` and `to` are those of now, where the span moves with the clock."""
     facts: Facts = place.facts
+    span = facts.span.at(int(now * 1000)) if facts.span else None
     return {
         "action": place.action.value,
         "resource": facts.resource,
         "role": facts.role.value,
         "kind": facts.kind.value if facts.kind else None,
-        "from": facts.span.start_ms / 1000 if facts.span else None,
-        "to": facts.span.end_ms / 1000 if facts.span else None,
+        "from": span.start_ms / 1000 if span else None,
+        "to": span.end_ms / 1000 if span else None,
+        "moving": isinstance(facts.span, Moving),
     }
 
 

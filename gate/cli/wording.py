@@ -11,8 +11,9 @@ import click
 from gate.cli.explanation import Decision, Explanation
 from gate.cli.redaction import redact
 from gate.core.grants import Action, Grant
+from gate.core.media import Facts, Kind
 from gate.core.token import Token, Warrant
-from gate.core.windows import ALWAYS_MS, LAST_SECOND, Span
+from gate.core.windows import ALWAYS_MS, LAST_SECOND, Moving, Span
 
 _MOST_NAMES: Final = 10
 _UNITS: Final = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
@@ -44,10 +45,13 @@ def say(explanation: Explanation) -> Iterator[str]:
     if place is not None:
         yield f"  rule     {place.rule.name}: {place.rule.pattern.text} (access {place.rule.access.value})"
         facts = place.facts
-        kind = f", {facts.kind.value}" if facts.kind else ""
-        yield f"  asks     {place.action.value} {facts.resource!r}: {facts.role.value}{kind}"
+        yield f"  asks     {place.action.value} {facts.resource!r}: {facts.role.value}, {_say_kind(facts)}"
         if facts.span is not None:
-            yield f"  of       {_say_window(facts.span)}"
+            yield f"  of       {_say_span(facts.span, now)}"
+        elif facts.kind not in (Kind.LIVE, Kind.OBJECT):
+            yield "  of       a time that the URL does not say"
+        for url in explanation.instead:
+            yield f"  instead  {url} lies within the window"
     elif refusal is not None:
         yield "  rule     none: the request itself is refused"
     if explanation.forwards_to is not None:
@@ -157,6 +161,24 @@ def _say_grant(action: Action, grant: Grant) -> str:
     if grant.session_owned:
         words.append("what the session will own" if action is Action.CREATE else "what the session created")
     return ", ".join(words) or "nothing"
+
+
+def _say_kind(facts: Facts) -> str:
+    if facts.kind is not None:
+        return facts.kind.value
+    return "of unknown kind" if facts.span is None else "live or dvr by its age"
+
+
+def _say_span(span: Span | Moving, now: float) -> str:
+    """The time that is asked for, in words."""
+    if isinstance(span, Span):
+        start_s = span.start_ms / 1000
+        lasts = say_distance((span.end_ms - span.start_ms) / 1000).removeprefix("in ")
+        return f"{_say_window(span)}: {lasts}, {say_distance(start_s - now)}"
+    start_s = span.at(int(now * 1000)).start_ms / 1000
+    grows = "moves" if span.start_moves else "grows"
+    goes = "on, at the speed of the clock" if span.paced else f"to now, and {grows} with the clock"
+    return f"from {say_time(start_s)}, {say_distance(start_s - now)}, {goes}"
 
 
 def _say_window(span: Span) -> str:

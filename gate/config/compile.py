@@ -13,7 +13,8 @@ from gate.config.values import TcpAddress, UnixAddress
 from gate.core import policy as core
 from gate.core.credentials import Sources
 from gate.core.keys import Key, Keyring
-from gate.media.layouts import LAYOUTS
+from gate.core.media import Layout
+from gate.media.layouts import LAYOUTS, HlsLayout, PathLayout
 
 Address = TcpAddress | UnixAddress
 
@@ -77,9 +78,15 @@ def compile_config(file: PolicyFile, folder: Path) -> Config:
         )
         for name, origin in file.origins.items()
     }
+    layouts = {
+        **LAYOUTS,
+        **{name: PathLayout(name, (form.compiled() for form in forms)) for name, forms in file.layouts.items()},
+    }
     sessions, limits = file.sessions, file.limits
     policy = core.Policy(
-        rules=tuple(_rule(at, stream, applications, origins) for at, stream in enumerate(file.streams)),
+        rules=tuple(
+            _rule(at, stream, applications, origins, layouts) for at, stream in enumerate(file.streams)
+        ),
         applications=applications,
         sessions=core.SessionRules(
             prefix=sessions.prefix,
@@ -119,7 +126,11 @@ def compile_config(file: PolicyFile, folder: Path) -> Config:
 
 
 def _rule(
-    at: int, stream: Stream, applications: Mapping[str, core.Application], origins: Mapping[str, core.Origin]
+    at: int,
+    stream: Stream,
+    applications: Mapping[str, core.Application],
+    origins: Mapping[str, core.Origin],
+    layouts: Mapping[str, Layout],
 ) -> core.StreamRule:
     application = stream.application or (next(iter(applications)) if len(applications) == 1 else None)
     return core.StreamRule(
@@ -127,9 +138,10 @@ def _rule(
         pattern=core.Pattern(stream.match),
         access=stream.access,
         origin=origins[stream.origin or next(iter(origins))],
-        layout=LAYOUTS[stream.layout],
+        layout=layouts[stream.layout] if stream.timeline is None else HlsLayout(stream.timeline),
         application=applications[application] if application else None,
         live_edge_s=stream.live_edge,
+        strict_windows=stream.window_edge == "strict",
         networks=stream.networks,
         methods=dict(stream.methods),
         created_field=stream.created_field,

@@ -9,13 +9,17 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from gate.config.values import Duration, HttpUrl, Listen, Network, Secret, Size, TcpAddress
 from gate.core.grants import Action
 from gate.core.keys import Algorithm
+from gate.core.media import Kind, Role
 from gate.core.policy import METHODS, READING, Access, OnLimit, Pattern, SessionEnd
 from gate.core.token import Format
+from gate.media import forms
+from gate.media.forms import Open
+from gate.media.layouts import LAYOUTS, HlsLayout, Timeline
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 Complaint = tuple[tuple[str | int, ...], str]
@@ -107,12 +111,22 @@ class Stream(Model):
     origin: Name | None = Field(
         default=None, description="Where it is forwarded to; may be left out where there is only one origin."
     )
-    layout: Literal["flussonic", "object"] = Field(
+    layout: Name = Field(
         default="flussonic",
-        description="The origin's URL grammar. flussonic: streams on a timeline. object: files on none, whose "
-        "time is not checked.",
+        description="The origin's URL grammar. flussonic: streams and their archive. hls: plain HLS and DASH, "
+        "see timeline. object: files on no timeline. Or one of layouts.",
+    )
+    timeline: Timeline | None = Field(
+        default=None,
+        description="With layout hls, whose URLs say no time: live, archive (recordings of any time), or none "
+        "(files and VOD, whose time is not checked).",
     )
     live_edge: Duration = Field(default=60.0, description="How far back the live edge reaches.")
+    window_edge: Literal["overlap", "strict"] = Field(
+        default="overlap",
+        description="Segments and images at the edge of a token's window: those that overlap it, which players "
+        "need whole, or only those that lie within.",
+    )
     networks: tuple[Network, ...] = Field(default=(), description="With access protected: who may watch.")
     methods: dict[Method, Action] = Field(
         default=dict(METHODS),
@@ -138,6 +152,41 @@ class Stream(Model):
             if (method in READING) != (action is Action.READ):
                 raise ValueError(f"{method} cannot {action.value}: GET, HEAD and OPTIONS read, no other does")
         return value
+
+
+class Form(Model):
+    """A form of URLs, and what they are."""
+
+    url: Annotated[str, Field(pattern=r"^/.+$")] = Field(
+        description="A template of the path and query: {resource}; {from} {utc} {utc_ms} {ago} or {yyyy} {mm} "
+        "{dd} {HH} {MM} {SS} for the beginning; {to} {duration} {duration_ms} for the end; {number} {tracks} "
+        "{any} for text; [text] may be missing, (a|b) is either."
+    )
+    role: Literal["manifest", "segment", "image", "stream", "download"] = Field(
+        description="What part of a presentation it is. stream: one response that goes on while it is watched."
+    )
+    kind: Kind | None = Field(
+        default=None,
+        description="live, dvr, copy (downloads) or object (on no timeline). Segments and images that say "
+        "their time leave it out: their age tells.",
+    )
+    open: Open | None = Field(
+        default=None,
+        description="Where the URL says no end. growing: it ends now. shifted: live, shifted into the past.",
+    )
+    lasts: Duration | None = Field(
+        default=None, description="How long a segment or image is whose URL does not say it."
+    )
+
+    @model_validator(mode="after")
+    def _is_form(self) -> Form:
+        self.compiled()
+        return self
+
+    def compiled(self) -> forms.Form:
+        """The form as layouts use it. Raises ValueError where it makes no sense."""
+        lasts_ms = None if self.lasts is None else round(self.lasts * 1000)
+        return forms.Form(self.url, Role(self.role), self.kind, self.open, lasts_ms)
 
 
 class StoreOutage(Model):
@@ -231,6 +280,9 @@ class PolicyFile(Model):
     streams: tuple[Stream, ...] = Field(
         default=(Stream(match="/{resource}/**"),), min_length=1, description="The rules; the first match wins."
     )
+    layouts: dict[Name, Annotated[tuple[Form, ...], Field(min_length=1)]] = Field(
+        default={}, description="URL grammars of your own, by name: what is in no form of them is unknown."
+    )
     sessions: Sessions = Field(default=Sessions(), description="Sessions and their links.")
     cors: Cors = Field(default=Cors(), description="What web pages of other sites may do.")
     limits: Limits = Field(default=Limits(), description="What one client may cost.")
@@ -261,6 +313,9 @@ def complaints(policy: PolicyFile) -> Iterator[Complaint]:
                     (*place, at, "secret"),
                     f"{key.algorithm.value} needs at least {key.algorithm.shortest_key} bytes",
                 )
+    for name in policy.layouts:
+        if name in (*LAYOUTS, HlsLayout.name):
+            yield ("layouts", name), "this is the name of a layout that is built in"
     for at, stream in enumerate(policy.streams):
         yield from _stream_complaints(policy, at, stream)
     for at, secret in enumerate(policy.sessions.ticket_keys):
@@ -282,6 +337,18 @@ def _stream_complaints(policy: PolicyFile, at: int, stream: Stream) -> Iterator[
             yield ("streams", at), f"there are several {field}s: name one"
         elif named is not None and named not in known:
             yield ("streams", at, field), f"there is no {field} of this name; known are {', '.join(known)}"
+    known_layouts = (*LAYOUTS, HlsLayout.name, *policy.layouts)
+    names = Pattern(stream.match).names
+    if stream.layout not in known_layouts:
+        yield ("streams", at, "layout"), f"there is no such layout; known are {', '.join(known_layouts)}"
+    elif stream.layout in policy.layouts and "resource" not in names:
+        for form in policy.layouts[stream.layout]:
+            if "resource" not in form.compiled().parts:
+                yield ("streams", at, "match"), f"neither it nor {form.url} names the {{resource}}"
+    if (stream.layout == HlsLayout.name) != (stream.timeline is not None):
+        yield ("streams", at), "timeline goes with layout hls, and it needs one: live, archive or none"
+    if stream.layout == HlsLayout.name and "resource" not in names:
+        yield ("streams", at, "match"), "with layout hls it names the {resource}: /{resource}/**"
     if (stream.access is Access.PROTECTED) != bool(stream.networks):
         yield ("streams", at), "networks go with access protected, and it needs them"
     if stream.match.startswith(policy.sessions.prefix):

@@ -1,21 +1,19 @@
-"""The single questions that a decision asks of a token, one function each: life, grant, binding, time."""
+"""The single questions that a decision asks of a token, one function each: life, grant, binding.
+
+The question of time is a matter of its own: `timeline`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from ipaddress import ip_address
-from typing import Final
 
 from gate.core.credentials import Headers
 from gate.core.grants import Action
-from gate.core.media import Facts, Kind, Role
 from gate.core.policy import Application, Network
 from gate.core.reasons import Deny, Reason
 from gate.core.revocation import Revocations
 from gate.core.token import Bind, Token, Warrant
-from gate.core.windows import Span
-
-_PIECES: Final = frozenset({Role.SEGMENT, Role.IMAGE})
 
 
 def check_life(token: Token, application: Application, now: float) -> Deny | None:
@@ -74,41 +72,6 @@ def check_binding(bind: Bind | None, headers: Headers, address: str) -> Deny | N
     return Deny(Reason.BINDING_MISMATCH)
 
 
-def check_time(warrant: Warrant, facts: Facts, live_edge_s: float, now: float) -> Reason | None:
-    """None where rights and windows allow the time that the URL addresses. Objects are on no timeline.
-
-    A dated segment is live while it is young. It leaves a playlist trimmed to the live edge at the age of
-    that edge, and must stay fetchable for the playlist's duration after that (RFC 8216, section 6.2.2):
-    twice the edge in all. Without the right to live it is withheld until it is as old as the edge.
-
-    A segment or an image is a few seconds, which a player needs whole: that it overlaps a window suffices.
-    Whatever is longer must lie within.
-    """
-    rights = warrant.rights
-    if facts.kind is Kind.OBJECT or warrant.unrestricted:
-        return None
-    if facts.kind is Kind.LIVE:
-        return None if rights.live else Reason.LIVE_NOT_GRANTED
-    if facts.kind is Kind.COPY and not rights.copy:
-        return Reason.COPY_NOT_GRANTED
-    if facts.kind is Kind.DVR and not rights.dvr:
-        return Reason.DVR_NOT_GRANTED
-    if facts.span is None:
-        return Reason.TIME_UNKNOWN
-    if facts.kind is None:
-        age_ms = int(now * 1000) - facts.span.end_ms
-        edge_ms = int(live_edge_s * 1000)
-        if rights.live and age_ms < 2 * edge_ms:
-            return None
-        if not rights.live and age_ms < edge_ms:
-            return Reason.LIVE_NOT_GRANTED
-        if not rights.dvr:
-            return Reason.DVR_NOT_GRANTED
-    if facts.kind is Kind.COPY or facts.role not in _PIECES:
-        return _within(facts.span, warrant)
-    return None if warrant.windows.overlap(facts.span) else Reason.OUTSIDE_WINDOW
-
-
 def address_in(address: str, networks: Iterable[Network]) -> bool:
     """Whether the address lies in one of the networks; an IPv4-mapped IPv6 address is its IPv4 one."""
     try:
@@ -117,9 +80,3 @@ def address_in(address: str, networks: Iterable[Network]) -> bool:
         return False
     mapped = getattr(parsed, "ipv4_mapped", None)
     return any((mapped or parsed) in network for network in networks)
-
-
-def _within(span: Span, warrant: Warrant) -> Reason | None:
-    if warrant.windows.contain(span):
-        return None
-    return Reason.PARTLY_OUTSIDE_WINDOW if warrant.windows.overlap(span) else Reason.OUTSIDE_WINDOW

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gate.core.checks import address_in, check_binding, check_grant, check_time, check_token
+from gate.core.checks import address_in, check_binding, check_grant, check_token
 from gate.core.credentials import DEFAULT_SOURCES, find_token
 from gate.core.grants import Action
 from gate.core.life import life_of, renew, ticket_of
@@ -25,8 +25,10 @@ from gate.core.revocation import Revocations
 from gate.core.session import Known, Resume, client_key, opens, page_key, peeks, resumes
 from gate.core.target import parse_target
 from gate.core.ticket import Ticket
+from gate.core.timeline import check_time, remains
 from gate.core.token import Token, Warrant
 from gate.core.verdicts import Admit, Ask, Issue, Opening, Outcome, Permit, Place, Refused
+from gate.core.windows import ALWAYS_MS, Moving
 from gate.core.writes import actions_of, asks_ownership, precondition, writes_in_session
 
 Trace = list[str]
@@ -128,7 +130,11 @@ def describe(facts: Facts) -> str:
     words = [f"resource {facts.resource!r}", facts.role.value]
     if facts.kind is not None:
         words.append(f"kind {facts.kind.value}")
-    if facts.span is not None:
+    if isinstance(facts.span, Moving):
+        start_s = f"{facts.span.start_ms / 1000:.3f}"
+        words.append(f"from {start_s} s ago" if facts.span.start_moves else f"from {start_s}")
+        words.append("as it goes on" if facts.span.paced else "to now")
+    elif facts.span is not None:
         words.append(f"from {facts.span.start_ms / 1000:.3f} to {facts.span.end_ms / 1000:.3f}")
     return ", ".join(words)
 
@@ -177,6 +183,7 @@ def _decide_ticket(
         owner=ticket.owner,
         issued_at=ticket.issued_at,
         ends_at=ends,
+        remains=remains(warrant, place.facts, now),
         prefix=place.ticket or "",
         commit=ticket if uses and known is None else None,
         probe=reads and uses and peeks(ask.method, ask.headers, place.facts),
@@ -216,6 +223,7 @@ def _decide_token(
         owner=token.owner,
         issued_at=token.issued_at,
         ends_at=None if token.expires_at is None else float(token.expires_at),
+        remains=remains(token.warrant, place.facts, now),
         precondition=precondition(place, token.warrant, owned),
     )
     usage_s, until_s = life_of(token, application)
@@ -253,11 +261,27 @@ def _check(
     if place.action is not Action.READ:
         # Bounds say what may be watched; what may be written is granted by name, or it is not.
         return None
-    reason = check_time(warrant, place.facts, place.rule.live_edge_s, now)
+    rule = place.rule
+    reason = check_time(warrant, place.facts, rule.live_edge_s, now, strict=rule.strict_windows)
     if reason is not None:
-        return Deny(reason, facts=(("asked", describe(place.facts)),))
+        return Deny(reason, facts=(("asked", describe(place.facts)), ("granted", _granted(warrant))))
     _note(trace, "the time asked for is allowed")
     return None
+
+
+def _granted(warrant: Warrant) -> dict[str, object]:
+    """What of time is granted, in Unix seconds; an open side is None."""
+    rights, windows = warrant.rights, warrant.windows.spans
+
+    def bound(ms: int) -> float | None:
+        return None if abs(ms) >= ALWAYS_MS else ms / 1000
+
+    return {
+        "live": rights.live,
+        "dvr": rights.dvr,
+        "copy": rights.copy,
+        "windows": [{"from": bound(span.start_ms), "to": bound(span.end_ms)} for span in windows],
+    }
 
 
 def _allowed(rule: StreamRule) -> tuple[tuple[str, object], ...]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
 from gate.core.target import Target
-from gate.core.windows import Span
+from gate.core.windows import Moving, Span
 
 
 class Kind(Enum):
@@ -39,13 +40,14 @@ class Facts:
     """What a layout read from a URL.
 
     `kind` is None where the URL does not say; a dated segment has a `span` and no kind, because its age
-    decides whether it is live or archive. With neither, its time is unknown.
+    decides whether it is live or archive. With neither, its time is unknown. A kind without a span may be any
+    time of it.
     """
 
     resource: str
     role: Role
     kind: Kind | None = None
-    span: Span | None = None
+    span: Span | Moving | None = None
 
 
 class Layout(Protocol):
@@ -53,9 +55,16 @@ class Layout(Protocol):
 
     name: str
 
-    def read(self, target: Target, parts: dict[str, str]) -> Facts:
+    def read(self, target: Target, parts: Mapping[str, str]) -> Facts:
         """What `target` addresses. `parts` are the named parts of the stream rule's match (``{resource}``).
 
         Total: what the grammar does not know has Role.OTHER, no kind and no span.
+        """
+        ...
+
+    def write(self, target: Target, span: Span) -> Target | None:
+        """The target of the same form for another span: `read` gives that span for it.
+
+        None where the form has no such time, or cannot say this one.
         """
         ...

@@ -154,8 +154,9 @@ class Pattern:
 class StreamRule:
     """One entry of ``streams``. `name` is how the operator finds it again, such as ``streams[1]``.
 
-    `created_field` names the field of the origin's JSON answer to POST that holds a new object's id; without
-    it the answer's Location does.
+    `strict_windows`: a segment must lie within a window, instead of overlapping one. `created_field` names
+    the field of the origin's JSON answer to POST that holds a new object's id; without it the answer's
+    Location does.
     """
 
     name: str
@@ -165,6 +166,7 @@ class StreamRule:
     layout: Layout
     application: Application | None = None
     live_edge_s: float = 60.0
+    strict_windows: bool = False
     networks: tuple[Network, ...] = ()
     methods: Mapping[str, Action] = field(default_factory=lambda: METHODS)
     created_field: str | None = None

@@ -12,6 +12,7 @@ from gate.core.reasons import Reason
 from gate.core.session import Resume
 from gate.core.target import Target
 from gate.core.ticket import Ticket
+from gate.core.timeline import Remainder
 from gate.core.token import Token
 
 
@@ -51,7 +52,8 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """The request may be forwarded. `ends_at` (Unix seconds) is when even a running response must end.
+    """The request may be forwarded. `ends_at` (Unix seconds) is when even a running response must end, and
+    `remains` what is left to this one, where it would outrun its window.
 
     `prefix` is the sealed ticket that URIs of the answer must be brought under to stay in the session (behind
     the policy's own prefix of session links); empty without a session link. `commit` names the ticket that
@@ -68,6 +70,7 @@ class Permit:
     owner: str | None = None
     issued_at: int | None = None
     ends_at: float | None = None
+    remains: Remainder | None = None
     prefix: str = ""
     commit: Ticket | None = None
     probe: bool = False

@@ -27,9 +27,35 @@ class Span:
         """Whether the two share at least one instant. Touching is not sharing."""
         return max(self.start_ms, other.start_ms) < min(self.end_ms, other.end_ms)
 
+    def at(self, now_ms: int) -> Span:
+        """The span itself: it does not move, as `Moving` does."""
+        return self
+
     def within(self, other: Span) -> bool:
-        """Whether `other` holds all of this span. One that ends before it begins lies nowhere."""
-        return other.start_ms <= self.start_ms <= self.end_ms <= other.end_ms
+        """Whether `other` holds all of this span, and the instant that it begins with, be it empty.
+
+        One that ends before it begins lies nowhere.
+        """
+        return other.start_ms <= self.start_ms < other.end_ms and self.start_ms <= self.end_ms <= other.end_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Moving:
+    """A span of which one end or both move with the clock.
+
+    It begins at `start_ms` (Unix milliseconds) or, where `start_moves`, so long before now; it ends `lag_ms`
+    before now. What is `paced` goes on from its first instant at the speed of the clock, for as long as
+    somebody listens, instead of catching up with its end.
+    """
+
+    start_ms: int
+    start_moves: bool = False
+    lag_ms: int = 0
+    paced: bool = False
+
+    def at(self, now_ms: int) -> Span:
+        """Which span it is now. One that begins in the future ends before it begins."""
+        return Span(now_ms - self.start_ms if self.start_moves else self.start_ms, now_ms - self.lag_ms)
 
 
 ALL_TIME: Final = Span(-ALWAYS_MS, ALWAYS_MS)
@@ -68,6 +94,18 @@ class Windows:
     def contain(self, span: Span) -> bool:
         """Whether every instant of `span` is allowed: the windows are disjoint, so one must hold it all."""
         return any(span.within(window) for window in self.spans)
+
+    def cut(self, span: Span) -> tuple[Span, ...]:
+        """What of `span` is allowed, in order."""
+        return tuple(
+            Span(max(one.start_ms, span.start_ms), min(one.end_ms, span.end_ms))
+            for one in self.spans
+            if one.overlaps(span)
+        )
+
+    def around(self, instant_ms: int) -> Span | None:
+        """The window that the instant lies in."""
+        return next((one for one in self.spans if one.start_ms <= instant_ms < one.end_ms), None)
 
 
 UNBOUNDED: Final = Windows((ALL_TIME,))

@@ -227,7 +227,7 @@ class Gatekeeper:
             host=request.headers.get("Host", ""),
             scheme=request.scheme,
             request_id=request_id,
-            whole=(bool(permit.prefix) and place.facts.role is Role.MANIFEST) or reads_answer(place),
+            whole=_is_read(permit),
             precondition=permit.precondition,
         )
         body = None
@@ -356,6 +356,15 @@ def _reason_of(error: OriginError) -> Reason:
     if error.timed_out:
         return Reason.ORIGIN_TIMEOUT
     return Reason.ORIGIN_INVALID if error.invalid else Reason.ORIGIN_UNREACHABLE
+
+
+def _is_read(permit: Permit) -> bool:
+    """Whether the gate looks into the answer: a manifest under a link, a stream that ends with its window.
+
+    A part of such a stream would not say how far into it it begins.
+    """
+    manifest = bool(permit.prefix) and permit.place.facts.role is Role.MANIFEST
+    return manifest or permit.remains is not None or reads_answer(permit.place)
 
 
 def _facts(request: web.BaseRequest, place: Place, subject: str | None) -> dict[str, str]:

@@ -211,13 +211,19 @@ class _Running:
     timer: asyncio.TimerHandle | None = None
 
     def end_at(self, ends_at: float | None) -> None:
-        """The response is cut at Unix time `ends_at`; None: never."""
+        """The response is cut at Unix time `ends_at` (None: never), or where its window ends before that."""
+        self.stop()
+        remains = self.permit.remains
+        ends = [end for end in (ends_at, None if remains is None else remains.until) if end is not None]
+        if ends:
+            delay_s = max(0.0, min(ends) - time.time())
+            self.timer = asyncio.get_running_loop().call_later(delay_s, self.cut)
+
+    def stop(self) -> None:
+        """Time cuts it no more."""
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
-        if ends_at is not None:
-            delay_s = max(0.0, ends_at - time.time())
-            self.timer = asyncio.get_running_loop().call_later(delay_s, self.cut)
 
 
 class Responses:
@@ -242,7 +248,7 @@ class Responses:
             yield
         finally:
             self._running.discard(running)
-            running.end_at(None)
+            running.stop()
 
     def cut_revoked(self, revoked: Revocations) -> None:
         """Ends what new revocations cover."""

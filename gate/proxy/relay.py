@@ -13,6 +13,7 @@ from gate.core.media import Role
 from gate.core.verdicts import Permit
 from gate.errors import OriginError
 from gate.media.hls import LongLineError, Rebase, Scanner
+from gate.media.mpegts import TimeLimit
 from gate.proxy.carrier import rebase_for
 from gate.proxy.coding import coding_of, decoded
 from gate.proxy.origin import Reply
@@ -62,7 +63,8 @@ async def relay(
 ) -> web.StreamResponse:
     """Sends the reply to the client, with its URIs brought under the session link (`link`, empty for none).
 
-    `on_body` is called when a piece of the body leaves: before that the client has got nothing.
+    A stream of the archive ends where its window does. `on_body` is called when a piece of the body leaves:
+    before that the client has got nothing.
 
     Raises OriginError before the first byte only.
 
@@ -87,6 +89,10 @@ async def relay(
             body, length = await _scan(decoded(body) if coding else body, rebase)
             if length is not None:
                 fields.append(("Content-Length", str(length)))
+    if permit.remains is not None and 200 <= reply.status < 300:
+        # Where it stops is the gate's matter, not the length that the origin announced.
+        fields = [(name, value) for name, value in fields if name.lower() not in _NOT_OF_SCANNED]
+        body = _limited(body, permit.remains.media_ms)
     response = GateResponse(status=reply.status, headers=CIMultiDict(fields))
     await response.prepare(request)
     try:
@@ -138,6 +144,16 @@ async def _rest(head: bytes, body: AsyncIterator[bytes], scanner: Scanner) -> As
     async for chunk in body:
         yield scanner.feed(chunk)
     yield scanner.end()
+
+
+async def _limited(body: AsyncIterator[bytes], media_ms: int) -> AsyncIterator[bytes]:
+    """The body up to so much of its own time; the clock cuts what does not say it (`Remainder`)."""
+    limit = TimeLimit(media_ms)
+    async for chunk in body:
+        yield limit.feed(chunk)
+        if limit.ended:
+            return
+    yield limit.end()
 
 
 async def _once(piece: bytes) -> AsyncIterator[bytes]:

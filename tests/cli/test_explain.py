@@ -93,6 +93,7 @@ def test_a_manifest_opens_a_session(ask, sign):
         "kind": "live",
         "from": None,
         "to": None,
+        "moving": False,
     }
     assert shown["token"]["session_limit"] == 3
     assert shown["ends_at"] == shown["token"]["expires_at"]
@@ -100,10 +101,38 @@ def test_a_manifest_opens_a_session(ask, sign):
     assert any("session_limit" in question for question in shown["open_questions"])
 
 
+def test_what_lies_across_a_bound_is_told_with_what_lies_within(ask, sign):
+    token = sign(dvr=True, windows=[{"from": 1000, "to": 2000}, {"from": 3000, "to": 4000}])
+    shown = ask("--token", token, "/cam1/index-1500-2000.fmp4.m3u8?x=1")[1]
+    assert (shown["reason"], shown["status"]) == ("partly_outside_window", 403)
+    assert shown["instead"] == ["/cam1/index-1500-500.fmp4.m3u8?x=1", "/cam1/index-3000-500.fmp4.m3u8?x=1"]
+    assert (shown["asked"]["from"], shown["asked"]["to"], shown["asked"]["kind"]) == (1500, 3500, "dvr")
+    assert shown["facts"]["granted"] == {
+        "live": True,
+        "dvr": True,
+        "copy": False,
+        "windows": [{"from": 1000, "to": 2000}, {"from": 3000, "to": 4000}],
+    }
+    # What is open-ended has no form for a part of it, and what lies outside has no part within.
+    assert ask("--token", token, "/cam1/index-1500-now.m3u8")[1]["instead"] == []
+    assert ask("--token", token, "/cam1/index-2000-1000.m3u8")[1]["instead"] == []
+
+
+def test_an_endless_stream_ends_with_its_window(ask, sign):
+    now = int(time.time())
+    token = sign(dvr=True, **{"from": now - 2000, "to": now - 1000})
+    status, shown = ask("--token", token, "--at", str(now), f"/cam1/timeshift_abs-{now - 1400}.ts")
+    assert status == 0
+    assert (shown["ends_at"], shown["asked"]["moving"]) == (now + 400, True)
+    # A manifest of the same would list what comes after the window.
+    shown = ask("--token", token, "--at", str(now), f"/cam1/timeshift_abs-{now - 1400}.m3u8")[1]
+    assert shown["reason"] == "partly_outside_window"
+
+
 def test_the_keys_of_the_json_are_always_the_same(ask, sign):
     expected = {
         *("decision", "permitted", "status", "reason", "title", "detail", "facts", "at", "rule", "asked"),
-        *("forwards_to", "ends_at", "steps", "open_questions", "token", "session"),
+        *("instead", "forwards_to", "ends_at", "steps", "open_questions", "token", "session"),
     }
     for arguments in (["/a/../b"], ["/cam1/index.m3u8"], ["--token", sign(), "/cam1/index.m3u8"]):
         assert set(ask(*arguments)[1]) == expected

@@ -53,6 +53,43 @@ def test_distances(seconds, words):
     assert say_distance(seconds) == words
 
 
+@pytest.mark.parametrize(
+    ("path", "asks", "of"),
+    [
+        ("index.m3u8", "manifest, live", None),
+        (f"index-{NOON}-5400.m3u8", "manifest, dvr", "from {0} to {1}: 1 h 30 min, 1 h ago"),
+        (f"archive-{NOON}-5400.mp4", "download, copy", "from {0} to {1}: 1 h 30 min, 1 h ago"),
+        (
+            "2026/05/04/13/00/00-5400000.ts",
+            "segment, live or dvr by its age",
+            "from {0} to {1}: 1 h 30 min, 1 h ago",
+        ),
+        (f"index-{NOON}-now.m3u8", "manifest, dvr", "from {0}, 1 h ago, to now, and grows with the clock"),
+        ("rewind-3600.m3u8", "manifest, dvr", "from {0}, 1 h ago, to now, and moves with the clock"),
+        (f"timeshift_abs-{NOON}.ts", "stream, dvr", "from {0}, 1 h ago, on, at the speed of the clock"),
+        ("timeshift_rel-3600.ts", "stream, dvr", "from {0}, 1 h ago, on, at the speed of the clock"),
+        ("index.m3u8?utc=5", "manifest, of unknown kind", "a time that the URL does not say"),
+    ],
+)
+def test_what_is_asked_for_in_words(tell, sign, zone, path, asks, of):
+    zone("Asia/Kathmandu")
+    noon, later = (
+        f"2026-05-04 {utc} UTC (2026-05-04 {local} +0545)"
+        for utc, local in (("13:00:00", "18:45:00"), ("14:30:00", "20:15:00"))
+    )
+    lines = tell("--token", sign(iat=None, exp=NOON + 9999), "--at", NOON + 3600, f"/cam1/{path}").splitlines()
+    assert f"  asks     read 'cam1': {asks}" in lines
+    assert [line[11:] for line in lines if line.startswith("  of ")] == (
+        [] if of is None else [of.format(noon, later)]
+    )
+
+
+def test_what_lies_across_a_bound_is_told_with_what_lies_within(tell, sign):
+    token = sign(dvr=True, **{"from": NOON, "to": NOON + 60})
+    shown = tell("--token", token, f"/cam1/archive-{NOON - 5}-30.m3u8")
+    assert f"  instead  /cam1/archive-{NOON}-25.m3u8 lies within the window\n" in shown
+
+
 def test_a_token_in_words(tell, sign):
     token = sign(
         grants={

@@ -10,9 +10,11 @@ from gate.config.compile import Config, load_config
 from gate.config.values import TcpAddress, UnixAddress
 from gate.core.grants import Action
 from gate.core.keys import Algorithm, Key
+from gate.core.media import Facts, Kind, Role
 from gate.core.policy import METHODS, Access, OnLimit, SessionEnd
-from gate.core.target import parse_target
+from gate.core.target import Target, parse_target
 from gate.core.token import Format
+from gate.core.windows import Moving, Span
 from gate.errors import ConfigError
 
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -131,7 +133,7 @@ def test_every_value_arrives(compile_text):
             max_usage: 90m
         streams:
           - {{match: /in/**, access: protected, networks: [10.0.0.0/8], origin: near}}
-          - {{match: "/{{resource}}/**", layout: object, live_edge: 90s, origin: far,
+          - {{match: "/{{resource}}/**", layout: object, live_edge: 90s, origin: far, window_edge: strict,
              methods: {{GET: read, PUT: update}}, created_field: id}}
         sessions:
           prefix: /watch/
@@ -165,6 +167,7 @@ def test_every_value_arrives(compile_text):
     )
     assert inside.networks == (ip_network("10.0.0.0/8"),)
     assert (rest.layout.name, rest.live_edge_s, rest.origin.url) == ("object", 90, "https://far/base")
+    assert (rest.strict_windows, inside.strict_windows) == (True, False)
     red = policy.applications["red"]
     assert rest.application is red
     assert [(key.kid, key.algorithm) for key in red.keyring] == [("a", Algorithm.HS256), ("b", Algorithm.HS384)]
@@ -239,3 +242,35 @@ def test_a_secret_may_be_a_file(compile_text, tmp_path):
     (tmp_path / "secret.txt").write_text(f"{SECRET}\n")
     (key,) = compile_text(SHORTEST.replace(SECRET, "!file secret.txt")).policy.applications["demo"].keyring
     assert key.material == SECRET.encode()
+
+
+def target(raw: str) -> Target:
+    parsed = parse_target(raw)
+    assert isinstance(parsed, Target)
+    return parsed
+
+
+def test_layouts_of_the_file_and_those_that_are_built_in(compile_text):
+    config = compile_text(f"""\
+        origins: {{archive: {{url: "http://127.0.0.1:9000"}}}}
+        applications: {{demo: {{keys: [{{kid: k1, secret: {SECRET}}}]}}}}
+        layouts:
+          own:
+            - {{url: "/own/{{resource}}/{{from}}-{{to}}.m3u8", role: manifest, kind: dvr}}
+            - {{url: "/own/{{resource}}/{{utc}}.jpg", role: image, lasts: 1500ms}}
+            - {{url: "/own/{{resource}}/{{ago}}.ts", role: stream, kind: dvr, open: shifted}}
+        streams:
+          - {{match: /own/**, layout: own}}
+          - {{match: "/live/{{resource}}/**", layout: hls, timeline: live}}
+          - {{match: "/vod/{{resource}}/**", layout: hls, timeline: none}}
+        """)
+    own, live, vod = config.policy.rules
+    assert own.layout.read(target("/own/cam1/5-7.m3u8"), {}) == Facts(
+        "cam1", Role.MANIFEST, Kind.DVR, Span(5000, 7000)
+    )
+    assert own.layout.read(target("/own/cam1/5.jpg"), {}) == Facts("cam1", Role.IMAGE, None, Span(5000, 6500))
+    shifted = Moving(5000, start_moves=True, lag_ms=4999, paced=True)
+    assert own.layout.read(target("/own/cam1/5.ts"), {}) == Facts("cam1", Role.STREAM, Kind.DVR, shifted)
+    parts = {"resource": "cam1"}
+    for rule, kind in ((live, Kind.LIVE), (vod, Kind.OBJECT)):
+        assert rule.layout.read(target("/x/cam1/a.m3u8"), parts) == Facts("cam1", Role.MANIFEST, kind)

@@ -106,7 +106,18 @@ def test_stores(read, store):
         ("streams: [{match: cam1}]", "1:19: streams[0].match: a pattern begins with a slash"),
         ("streams: [{match: '/a/**/b'}]", "1:19: streams[0].match: a segment of a pattern is text"),
         ("streams: [{match: /**, access: open}]", "1:32: streams[0].access: expected"),
-        ("streams: [{match: /**, layout: nimble}]", "1:32: streams[0].layout: expected"),
+        ("streams: [{match: /**, window_edge: soft}]", "1:37: streams[0].window_edge: expected"),
+        ("streams: [{match: /**, timeline: dvr}]", "1:34: streams[0].timeline: expected"),
+        ("layouts: {own: []}", "1:16: layouts.own: expected at least 1"),
+        ("layouts: {own: [{url: a, role: manifest, kind: live}]}", "1:23: layouts.own[0].url: expected"),
+        ("layouts: {own: [{url: /a, kind: live}]}", "1:17: layouts.own[0].role: required"),
+        ("layouts: {own: [{url: /a, role: object, kind: live}]}", "1:33: layouts.own[0].role: expected"),
+        ("layouts: {own: [{url: '/{form}', role: image}]}", "1:17: layouts.own[0]: there is no part {form}"),
+        (
+            "layouts: {own: [{url: '/{from}', role: image}]}",
+            "1:17: layouts.own[0]: what has a time begins once",
+        ),
+        ("layouts: {own: [{url: /a, role: manifest}]}", "1:17: layouts.own[0]: only a segment or an image may"),
         ("streams: [{access: public}]", "1:11: streams[0].match: required"),
     ],
 )
@@ -175,6 +186,22 @@ class TestComplaints:
                 ["8:5: streams[0]: networks go with access protected, and it needs them"],
             ),
             ("{match: /**, access: protected, origin: one, networks: [10.0.0.0/8]}", []),
+            ("{match: '/{resource}/**', application: red, origin: one, layout: hls, timeline: live}", []),
+            (
+                "{match: /**, application: red, origin: one, layout: hls}",
+                [
+                    "8:5: streams[0]: timeline goes with layout hls, and it needs one: live, archive or none",
+                    "8:13: streams[0].match: with layout hls it names the {resource}: /{resource}/**",
+                ],
+            ),
+            (
+                "{match: /**, application: red, origin: one, timeline: none}",
+                ["8:5: streams[0]: timeline goes with layout hls, and it needs one: live, archive or none"],
+            ),
+            (
+                "{match: /**, application: red, origin: one, layout: nimble}",
+                ["8:57: streams[0].layout: there is no such layout; known are flussonic, object, hls"],
+            ),
             (
                 "{match: /_s/x/**, application: red, origin: one}",
                 ["8:13: streams[0].match: /_s/ is the gate's own path"],
@@ -186,6 +213,25 @@ class TestComplaints:
             assert problems(self.stream(line)) == expected
         else:
             assert read(self.stream(line)).streams[0].match
+
+    LAYOUTS = """\
+        layouts:
+          own:
+            - {url: "/{resource}/a.m3u8", role: manifest, kind: live}
+            - {url: "/x/b.m3u8", role: manifest, kind: live}
+        """
+
+    def test_layouts(self, read, problems):
+        layouts = textwrap.dedent(self.LAYOUTS)
+        rest = SHORTEST + layouts
+        named = read(f"streams: [{{match: '/{{resource}}/*', layout: own}}]\n{rest}")
+        assert [form.url for form in named.layouts["own"]] == ["/{resource}/a.m3u8", "/x/b.m3u8"]
+        assert problems(f"streams: [{{match: /**, layout: own}}]\n{rest}") == [
+            "1:19: streams[0].match: neither it nor /x/b.m3u8 names the {resource}"
+        ]
+        assert problems(f"{SHORTEST}{layouts.replace('own', 'hls')}")[0].endswith(
+            "layouts.hls: this is the name of a layout that is built in"
+        )
 
     def test_all_are_told_at_once_in_file_order(self, problems):
         assert problems(f"""\

@@ -21,13 +21,17 @@ from gate.core.target import Target
 from gate.core.ticket import Ticket
 from gate.core.token import Format, Rights, Token, Warrant, subject_owner, token_id
 from gate.core.verdicts import Ask, Place
-from gate.core.windows import Span
+from gate.core.windows import Moving, Span
 
 NOW = 1_800_000_000.0
 
 
 class Grammar:
-    """A closed grammar in little: the last segment says what it is, with its bounds in Unix seconds."""
+    """A closed grammar in little: the last segment says what it is, with its bounds in Unix seconds.
+
+    ``endless-F`` goes on from F at the speed of the clock, ``late-N`` so many seconds behind it; ``since-F``
+    and ``back-N`` end now.
+    """
 
     name = "grammar"
     plain: ClassVar = {
@@ -50,6 +54,12 @@ class Grammar:
         if found := re.fullmatch(r"(dvr|segment|copy)-(\d+)-(\d+)", last):
             start, end = int(found[2]), int(found[3])
             return Facts(resource, *self.dated[found[1]], Span(start * 1000, end * 1000))
+        if found := re.fullmatch(r"(endless|late|since|back)-(\d+)", last):
+            at_ms, ago = int(found[2]) * 1000, found[1] in ("late", "back")
+            if found[1] in ("endless", "late"):
+                lag_ms = at_ms - 1 if ago else 0
+                return Facts(resource, Role.STREAM, Kind.DVR, Moving(at_ms, ago, lag_ms, paced=True))
+            return Facts(resource, Role.MANIFEST, Kind.DVR, Moving(at_ms, ago))
         return Facts(resource, Role.OTHER)
 
 

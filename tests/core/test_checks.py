@@ -1,33 +1,29 @@
-"""Life, grant, binding and time: each question on its own, to the second and to the millisecond."""
+"""Life, grant and binding: each question on its own, to the second."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import ip_network
+from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from gate.core.checks import address_in, check_binding, check_grant, check_life, check_time, check_token
+from gate.core.checks import address_in, check_binding, check_grant, check_life, check_token
 from gate.core.grants import Action, Grant, Grants
 from gate.core.keys import Keyring
-from gate.core.media import Facts, Kind, Role
 from gate.core.policy import Application
 from gate.core.reasons import Deny, Reason
 from gate.core.revocation import Revocations
-from gate.core.token import Bind, Format, Rights, Token, Warrant
-from gate.core.windows import UNBOUNDED, Span, Windows
+from gate.core.token import Bind, Format, Token, Warrant
 
 NOW = 1_800_000_000
-EDGE = 60
 BARE = Token("demo", Format.JWT, "id", "owner", None, Warrant(Grants()))
 FREE = Application("demo", Keyring([]), unlimited_ttl=True)
 STRICT = Application("demo", Keyring([]), max_ttl_s=3600.0)
 
 
-def life(application: Application, now: float = NOW, **claims: object) -> Reason | None:
+def life(application: Application, now: float = NOW, **claims: Any) -> Reason | None:
     refusal = check_life(replace(BARE, **claims), application, now)
     return None if refusal is None else refusal.reason
 
@@ -144,153 +140,6 @@ def test_every_binding_holds(
 def test_an_address_lies_in_a_network_or_not(address: str, listed: bool) -> None:
     assert address_in(address, (NETWORK, ip_network("2001:db8::/32"))) is listed
     assert not address_in(address, ())
-
-
-# Windows of two hours, yesterday; a segment lasts six seconds.
-START = NOW - 86400
-WINDOW = Windows.of([Span(START * 1000, (START + 7200) * 1000)])
-
-
-def at(start: int, end: int) -> Span:
-    return Span(start * 1000, end * 1000)
-
-
-INSIDE, OUTSIDE = at(START + 60, START + 120), at(START - 120, START - 60)
-CROSSING = at(START - 60, START + 60)
-
-
-def aged(seconds: int) -> Span:
-    return at(NOW - seconds - 6, NOW - seconds)
-
-
-L, D, C, LD = Rights(live=True), Rights(dvr=True), Rights(copy=True), Rights(live=True, dvr=True)
-NONE, FULL = Rights(), Rights(True, True, True)
-LIVE_NO, DVR_NO, COPY_NO = Reason.LIVE_NOT_GRANTED, Reason.DVR_NOT_GRANTED, Reason.COPY_NOT_GRANTED
-OUT, PART, UNKNOWN = Reason.OUTSIDE_WINDOW, Reason.PARTLY_OUTSIDE_WINDOW, Reason.TIME_UNKNOWN
-
-
-@pytest.mark.parametrize(
-    ("rights", "role", "kind", "span", "reason"),
-    [
-        # Objects are on no timeline; everything else asks for a right.
-        (NONE, Role.OBJECT, Kind.OBJECT, None, None),
-        (NONE, Role.OTHER, Kind.OBJECT, OUTSIDE, None),
-        (L, Role.MANIFEST, Kind.LIVE, None, None),
-        (L, Role.IMAGE, Kind.LIVE, None, None),
-        (D, Role.MANIFEST, Kind.LIVE, None, LIVE_NO),
-        (D, Role.IMAGE, Kind.LIVE, None, LIVE_NO),
-        (NONE, Role.STREAM, Kind.LIVE, None, LIVE_NO),
-        # Manifests and everything long: all of it within the windows.
-        (D, Role.MANIFEST, Kind.DVR, INSIDE, None),
-        (D, Role.MANIFEST, Kind.DVR, at(START, START + 7200), None),
-        (D, Role.MANIFEST, Kind.DVR, at(START, START + 7201), PART),
-        (D, Role.MANIFEST, Kind.DVR, at(START - 1, START + 7200), PART),
-        (D, Role.MANIFEST, Kind.DVR, CROSSING, PART),
-        (D, Role.MANIFEST, Kind.DVR, OUTSIDE, OUT),
-        (D, Role.MANIFEST, Kind.DVR, at(START + 7200, START + 7260), OUT),
-        (L, Role.MANIFEST, Kind.DVR, INSIDE, DVR_NO),
-        (C, Role.MANIFEST, Kind.DVR, INSIDE, DVR_NO),
-        (D, Role.STREAM, Kind.DVR, CROSSING, PART),
-        (D, Role.DOWNLOAD, Kind.DVR, CROSSING, PART),
-        (D, Role.OTHER, Kind.DVR, CROSSING, PART),
-        # Pieces: overlapping suffices.
-        (D, Role.SEGMENT, Kind.DVR, CROSSING, None),
-        (D, Role.IMAGE, Kind.DVR, CROSSING, None),
-        (D, Role.SEGMENT, Kind.DVR, at(START - 6, START), OUT),
-        (D, Role.SEGMENT, None, CROSSING, None),
-        (D, Role.SEGMENT, None, OUTSIDE, OUT),
-        (D, Role.MANIFEST, None, CROSSING, PART),
-        # Copies, to the second.
-        (C, Role.DOWNLOAD, Kind.COPY, INSIDE, None),
-        (C, Role.SEGMENT, Kind.COPY, CROSSING, PART),
-        (C, Role.DOWNLOAD, Kind.COPY, OUTSIDE, OUT),
-        (LD, Role.DOWNLOAD, Kind.COPY, INSIDE, COPY_NO),
-        (C, Role.DOWNLOAD, Kind.COPY, None, UNKNOWN),
-        # Unknown time.
-        (LD, Role.SEGMENT, None, None, UNKNOWN),
-        (FULL, Role.SEGMENT, None, None, UNKNOWN),
-        (FULL, Role.OTHER, None, None, UNKNOWN),
-        (D, Role.MANIFEST, Kind.DVR, None, UNKNOWN),
-        (NONE, Role.OTHER, None, None, UNKNOWN),
-        # Dated pieces: live while younger than twice the edge, withheld from the archive up to the edge.
-        (L, Role.SEGMENT, None, aged(0), None),
-        (L, Role.SEGMENT, None, aged(-30), None),
-        (L, Role.SEGMENT, None, aged(2 * EDGE - 1), None),
-        (L, Role.SEGMENT, None, aged(2 * EDGE), DVR_NO),
-        (LD, Role.SEGMENT, None, aged(2 * EDGE - 1), None),
-        (LD, Role.SEGMENT, None, aged(2 * EDGE), OUT),
-        (LD, Role.SEGMENT, None, INSIDE, None),
-        (D, Role.SEGMENT, None, aged(-30), LIVE_NO),
-        (D, Role.SEGMENT, None, aged(EDGE - 1), LIVE_NO),
-        (D, Role.SEGMENT, None, aged(EDGE), OUT),
-        (D, Role.IMAGE, None, aged(EDGE), OUT),
-        (C, Role.SEGMENT, None, aged(0), LIVE_NO),
-        (C, Role.SEGMENT, None, INSIDE, DVR_NO),
-        (NONE, Role.SEGMENT, None, aged(0), LIVE_NO),
-        (NONE, Role.SEGMENT, None, INSIDE, DVR_NO),
-    ],
-)
-def test_rights_and_windows_against_what_is_asked(
-    rights: Rights, role: Role, kind: Kind | None, span: Span | None, reason: Reason | None
-) -> None:
-    warrant = Warrant(Grants(), rights, WINDOW)
-    assert check_time(warrant, Facts("cam1", role, kind, span), float(EDGE), float(NOW)) is reason
-
-
-def test_without_bounds_a_right_is_enough_where_the_time_is_known() -> None:
-    dvr = Warrant(Grants(), D, UNBOUNDED)
-    assert check_time(dvr, Facts("c", Role.SEGMENT, None, aged(EDGE)), EDGE, NOW) is None
-    assert check_time(dvr, Facts("c", Role.SEGMENT, None, aged(EDGE - 1)), EDGE, NOW) is LIVE_NO
-    assert check_time(dvr, Facts("c", Role.SEGMENT), EDGE, NOW) is UNKNOWN
-    assert check_time(dvr, Facts("c", Role.MANIFEST, Kind.DVR, OUTSIDE), EDGE, NOW) is None
-
-
-seconds = st.integers(NOW - 400, NOW + 100)
-spans = st.tuples(seconds, st.integers(1, 120)).map(lambda pair: at(pair[0], sum(pair)))
-windows = st.lists(spans, max_size=3).map(Windows.of)
-rights = st.builds(Rights, st.booleans(), st.booleans(), st.booleans())
-facts = st.builds(
-    Facts, st.just("cam1"), st.sampled_from(Role), st.sampled_from([None, *Kind]), st.none() | spans
-)
-
-
-@settings(max_examples=400, deadline=None)
-@given(rights, windows, facts, st.integers(0, 120))
-def test_whatever_is_permitted_is_permitted_by_a_right(
-    rights: Rights, windows: Windows, facts: Facts, edge: int
-) -> None:
-    """Every window here has an end, so every warrant is restricted."""
-    warrant = Warrant(Grants(), rights, windows)
-    if check_time(warrant, facts, float(edge), float(NOW)) is not None:
-        return
-    piece = facts.role in {Role.SEGMENT, Role.IMAGE}
-    if facts.kind is Kind.OBJECT:
-        return
-    if facts.kind is Kind.LIVE:
-        assert rights.live
-        return
-    assert facts.span is not None
-    inside = windows.overlap(facts.span) if piece else windows.contain(facts.span)
-    if facts.kind is Kind.COPY:
-        assert rights.copy
-        assert windows.contain(facts.span)
-    elif facts.kind is Kind.DVR:
-        assert rights.dvr
-        assert inside
-    else:
-        young = NOW * 1000 - facts.span.end_ms < 2 * edge * 1000
-        old_enough = rights.live or NOW * 1000 - facts.span.end_ms >= edge * 1000
-        assert (rights.live and young) or (rights.dvr and inside and old_enough)
-
-
-@settings(max_examples=200, deadline=None)
-@given(facts, st.integers(0, 120))
-def test_an_unrestricted_warrant_is_never_refused_and_one_without_rights_always(
-    facts: Facts, edge: int
-) -> None:
-    assert check_time(Warrant(Grants(), FULL), facts, float(edge), float(NOW)) is None
-    refused = check_time(Warrant(Grants(), NONE, UNBOUNDED), facts, float(edge), float(NOW)) is not None
-    assert refused == (facts.kind is not Kind.OBJECT)
 
 
 def test_a_token_is_good_that_lives_and_is_not_revoked() -> None:

@@ -21,9 +21,10 @@ from gate.core.policy import Policy
 from gate.core.reasons import Deny, Reason
 from gate.core.session import Known
 from gate.core.ticket import Ticket
+from gate.core.timeline import Remainder
 from gate.core.token import Bind, Rights, Token, Warrant
-from gate.core.verdicts import Ask, Permit, Place
-from gate.core.windows import Span, Windows, span_of_seconds
+from gate.core.verdicts import Admit, Ask, Permit, Place
+from gate.core.windows import Moving, Span, Windows, span_of_seconds
 
 Judge = Callable[..., object]
 NOW = 1_800_000_000
@@ -214,6 +215,14 @@ def test_what_lies_outside_the_grant(
     ):
         assert why(refusal) is reason
         assert dict(refusal.facts)["asked"].startswith("resource 'cam1', ")
+        rights = warrant.rights
+        start, end = bounds.get("start"), bounds.get("end")
+        assert dict(refusal.facts)["granted"] == {
+            "live": rights.live,
+            "dvr": rights.dvr,
+            "copy": rights.copy,
+            "windows": [{"from": start, "to": end}],
+        }
 
 
 @pytest.mark.parametrize(
@@ -237,6 +246,66 @@ def test_no_grants_nothing_permitted(judge: Judge, token: Token, ticket: Ticket)
     empty = replace(token.warrant, grants=type(token.warrant.grants)())
     assert why(judge(MANIFEST, token=replace(token, warrant=empty))) is Reason.ACTION_NOT_GRANTED
     assert why(judge(MANIFEST, ticket=replace(ticket, warrant=empty))) is Reason.ACTION_NOT_GRANTED
+
+
+# What is left to a stream that goes on.
+
+WINDOW = (NOW - 900, NOW - 300)
+
+
+@pytest.mark.parametrize(
+    ("url", "left"),
+    [
+        (f"/cam1/endless-{NOW - 900}", Remainder(NOW + 600, 600_000)),
+        (f"/cam1/endless-{NOW - 301}", Remainder(NOW + 1, 1000)),
+        ("/cam1/late-600", Remainder(NOW + 300, 300_000)),
+        (f"/cam1/dvr-{NOW - 900}-{NOW - 600}", None),
+        ("/cam1/mpegts", None),
+        (SEGMENT, None),
+    ],
+)
+def test_a_permit_says_what_remains(
+    judge: Judge, token: Token, ticket: Ticket, url: str, left: Remainder | None
+) -> None:
+    warrant = narrowed(token.warrant, Rights(live=True, dvr=True), *WINDOW)
+    for permit in (
+        judge(url, token=replace(token, warrant=warrant)),
+        judge(url, ticket=replace(ticket, warrant=warrant)),
+    ):
+        if isinstance(permit, Admit):
+            permit = permit.permit
+        assert isinstance(permit, Permit), permit
+        assert permit.remains == left
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        (f"/cam1/endless-{NOW - 901}", Reason.OUTSIDE_WINDOW),
+        (f"/cam1/endless-{NOW - 300}", Reason.OUTSIDE_WINDOW),
+        ("/cam1/late-300", Reason.OUTSIDE_WINDOW),
+        (f"/cam1/since-{NOW - 600}", Reason.PARTLY_OUTSIDE_WINDOW),
+        ("/cam1/back-600", Reason.PARTLY_OUTSIDE_WINDOW),
+        ("/cam1/back-300", Reason.OUTSIDE_WINDOW),
+    ],
+)
+def test_what_moves_out_of_its_window(judge: Judge, token: Token, url: str, reason: Reason) -> None:
+    warrant = narrowed(token.warrant, Rights(live=True, dvr=True), *WINDOW)
+    assert why(judge(url, token=replace(token, warrant=warrant))) is reason
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_rule_may_ask_for_the_whole_piece(judge: Judge, policy: Policy, token: Token, strict: bool) -> None:
+    policy = replace(policy, rules=(replace(policy.rules[5], strict_windows=strict),))
+    warrant = narrowed(token.warrant, Rights(live=True, dvr=True), *WINDOW)
+    token = replace(token, warrant=warrant)
+    crossing = judge(f"/cam1/segment-{NOW - 303}-{NOW - 297}", token=token, policy=policy)
+    assert isinstance(crossing, Deny) == strict
+    if strict:
+        assert why(crossing) is Reason.PARTLY_OUTSIDE_WINDOW
+    assert isinstance(
+        judge(f"/cam1/segment-{NOW - 306}-{NOW - 300}", token=token, policy=policy), Permit | Admit
+    )
 
 
 # A token's own refusals, in the order in which they come.
@@ -372,3 +441,7 @@ def test_facts_in_words() -> None:
     assert describe(Facts("cam1", Role.OTHER)) == "resource 'cam1', other"
     dated = Facts("cam1", Role.SEGMENT, Kind.DVR, Span(1500, 7500))
     assert describe(dated) == "resource 'cam1', segment, kind dvr, from 1.500 to 7.500"
+    growing = Facts("cam1", Role.MANIFEST, Kind.DVR, Moving(1500))
+    assert describe(growing) == "resource 'cam1', manifest, kind dvr, from 1.500, to now"
+    late = Facts("cam1", Role.STREAM, Kind.DVR, Moving(1500, start_moves=True, lag_ms=1499, paced=True))
+    assert describe(late) == "resource 'cam1', stream, kind dvr, from 1.500 s ago, as it goes on"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gate.core.windows import ALL_TIME, ALWAYS_MS, UNBOUNDED, Span, Windows, span_of_seconds
+from gate.core.windows import ALL_TIME, ALWAYS_MS, UNBOUNDED, Moving, Span, Windows, span_of_seconds
 
 FAST = settings(max_examples=200, deadline=None)
 bounds = st.integers(-3, 25)
@@ -39,6 +39,50 @@ def test_overlap_and_contain_are_those_of_sets(spans: list[Span], span: Span) ->
         assert windows.contain(span) == (instants(span) <= instants(*spans))
     elif span.start_ms > span.end_ms:
         assert not windows.contain(span)
+    else:
+        assert windows.contain(span) == (span.start_ms in instants(*spans))
+
+
+@FAST
+@given(unions, bounds)
+def test_the_window_around_an_instant_is_the_one_that_holds_it(spans: list[Span], at: int) -> None:
+    windows = Windows.of(spans)
+    around = windows.around(at)
+    assert (around is not None) == (at in instants(*spans))
+    if around is not None:
+        assert around in windows.spans
+        assert at in instants(around)
+
+
+@FAST
+@given(unions, any_spans)
+def test_what_is_cut_of_a_span_is_what_is_allowed_of_it(spans: list[Span], span: Span) -> None:
+    windows = Windows.of(spans)
+    cut = windows.cut(span)
+    assert instants(*cut) == instants(span) & instants(*spans)
+    assert list(cut) == sorted(cut)
+    assert all(one.start_ms < one.end_ms for one in cut)
+
+
+def test_an_empty_span_lies_where_it_begins() -> None:
+    window = Span(10, 20)
+    assert Span(10, 10).within(window)
+    assert Span(19, 19).within(window)
+    assert not Span(20, 20).within(window)
+    assert not Span(9, 9).within(window)
+    assert not Span(15, 14).within(window)
+
+
+def test_what_moves_is_another_span_at_every_instant() -> None:
+    assert Span(3, 5).at(1000) == Span(3, 5)
+    assert Moving(400).at(1000) == Span(400, 1000)
+    assert Moving(400, lag_ms=100).at(1000) == Span(400, 900)
+    assert Moving(400, start_moves=True).at(1000) == Span(600, 1000)
+    assert Moving(400, start_moves=True, lag_ms=399, paced=True).at(1000) == Span(600, 601)
+    future = Moving(2000).at(1000)
+    assert future == Span(2000, 1000)
+    assert not UNBOUNDED.contain(future)
+    assert not UNBOUNDED.overlap(future)
 
 
 @FAST
