@@ -134,7 +134,7 @@ def report(findings: Sequence[Finding], console: Console) -> int:
     from rich.table import Table
     from rich.text import Text
 
-    from gate.demo.links import written
+    from gate.demo.link import written
 
     table = Table("", "Link", "Expected", "Got", title="gate demo --check", title_justify="left")
     for finding in findings:
@@ -151,7 +151,7 @@ def _print_links(stage: Stage, console: Console) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from gate.demo.links import written
+    from gate.demo.link import written
 
     links = stage.links()
     table = Table("", "Link", "Expect", title="gate demo", title_justify="left")

@@ -14,10 +14,11 @@ from typing import Final
 import aiohttp
 from yarl import URL
 
-from gate.demo.links import Act, Link, Media, Outcome, Step
+from gate.demo.link import Act, Link, Media, Outcome, Step
 
 PACKET: Final = 188  # bytes of an MPEG transport packet (ISO/IEC 13818-1); each begins with SYNC
 SYNC: Final = 0x47
+_JPEG: Final = b"\xff\xd8\xff"
 _RANGE: Final = (1000, 1999)
 _PATIENCE_S: Final = 10.0
 # How much earlier or later than its session a running response may end.
@@ -99,7 +100,8 @@ class _Viewer:
 
     async def _open(self) -> Outcome:
         self._opened_at = time.monotonic()
-        if self._link.media is Media.PLAYLIST or "token=" in self._link.path:
+        token = "token=" in self._link.path
+        if self._link.media is Media.PLAYLIST or (token and self._link.media is not Media.IMAGE):
             answer = await self._ask(self._gate_url + self._link.path)
             if answer.status != 302:
                 return Outcome((answer.status,), answer.reason)
@@ -122,6 +124,8 @@ class _Viewer:
             return await self._play_playlist(path, statuses)
         if self._link.media is Media.FILE:
             return await self._play_file(path, statuses)
+        if self._link.media is Media.IMAGE:
+            return await self._show_image(path)
         return await self._play_endless(path, statuses)
 
     async def _play_playlist(self, path: str, statuses: tuple[int, ...]) -> Outcome:
@@ -162,9 +166,18 @@ class _Viewer:
             return Outcome(statuses, fault="the part's place is not the origin's")
         return Outcome(statuses)
 
+    async def _show_image(self, path: str) -> Outcome:
+        """A JPEG, as the origin has it."""
+        image = await self._ask(self._gate_url + path)
+        if image.status != 200:
+            return Outcome((image.status,), image.reason)
+        if image.body != (await self._ask(self._origin_url + path.partition("?")[0])).body:
+            return Outcome((200,), fault="the image is not the origin's")
+        return Outcome((200,)) if image.body.startswith(_JPEG) else Outcome((200,), fault="it is not a JPEG")
+
     async def _play_endless(self, path: str, statuses: tuple[int, ...]) -> Outcome:
-        """The response runs until the session's end, and is cut then."""
-        lasts_s = self._link.session_s or 0
+        """The response runs until the session's end and is cut then, or until the token's window ends."""
+        lasts_s = self._link.session_s or self._link.runs_s or 0
         body = b""
         timeout = aiohttp.ClientTimeout(total=lasts_s + _PATIENCE_S)
         async with self._http.get(URL(self._gate_url + path, encoded=True), timeout=timeout) as response:
@@ -174,9 +187,11 @@ class _Viewer:
             try:
                 while piece := await response.content.readany():
                     body += piece
-                return Outcome(statuses, fault="the response ended as if it were whole")
+                if self._link.runs_s is None:
+                    return Outcome(statuses, fault="the response ended as if it were whole")
             except (aiohttp.ClientError, ConnectionError):
-                lasted_s = time.monotonic() - self._opened_at
+                pass  # cut
+            lasted_s = time.monotonic() - self._opened_at
         if abs(lasted_s - lasts_s) > _SLACK_S:
             return Outcome(statuses, fault=f"it was cut after {lasted_s:.1f} s, not {lasts_s}")
         return Outcome(statuses) if is_transport_stream(body) else Outcome(statuses, fault="it is not MPEG-TS")

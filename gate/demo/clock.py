@@ -3,12 +3,19 @@
 ffmpeg's `drawtext` needs a font file, and a bare machine has none. So the letters are drawn here, as
 5x7 bitmaps blown up, straight into the luma plane of a raw yuv420p frame. The background is painted once;
 afterwards only characters that changed are drawn, one or two in most frames.
+
+Below the text the same time stands once more for machines: a strip of black and white cells, large enough to
+survive H.264 and JPEG. `read_instants` reads it, so that a test can prove which instants a download shows.
+From the left: white, black, 36 bits of Unix tenths of a second, highest first, the low 8 bits of the CRC-32
+of those (as 5 bytes, big-endian), black, white.
 """
 
 from __future__ import annotations
 
 import zlib
 from datetime import UTC, datetime
+
+from gate.errors import GateError
 
 WIDTH = 640
 HEIGHT = 360
@@ -49,6 +56,15 @@ _PAPER = 24
 # The dark panel behind the text, in pixels (left, top, right, bottom); even, since chroma is halved.
 _PANEL = (32, 92, 608, 276)
 
+_TIME_BITS = 36
+_CHECK_BITS = 8
+_CELLS = _TIME_BITS + _CHECK_BITS + 4
+_CELL_WIDTH = 12
+_CELL_HEIGHT = 16
+_MARK_LEFT = (WIDTH - _CELLS * _CELL_WIDTH) // 2
+_MARK_TOP = 288
+_BRIGHT = 128
+
 
 class Picture:
     """A yuv420p frame of WIDTH x HEIGHT pixels, 345,600 bytes, that shows `title` and a clock.
@@ -61,6 +77,7 @@ class Picture:
         self.frame = _background(zlib.crc32(title.encode()) % len(_BARS))
         self._drawn: dict[tuple[int, int], str] = {}
         self._glyphs: dict[tuple[str, int], list[bytes]] = {}
+        self._marked = ""
         self._write(title.upper()[:15], top=104, scale=5)
 
     def show(self, at_ms: int) -> bytearray:
@@ -69,7 +86,21 @@ class Picture:
         at = datetime.fromtimestamp(at_ms // 1000, UTC)
         self._write(f"{at:%H:%M:%S}.{at_ms % 1000 // 100}", top=156, scale=9)
         self._write(f"{at:%Y-%m-%d} UTC", top=236, scale=4)
+        self._mark(at_ms // 100)
         return self.frame
+
+    def _mark(self, tenths: int) -> None:
+        cells = _cells(tenths)
+        before = self._marked or " " * _CELLS
+        self._marked = cells
+        for place, (cell, was) in enumerate(zip(cells, before, strict=True)):
+            if cell == was:
+                continue
+            row = bytes((_INK if cell == "1" else _PAPER,)) * _CELL_WIDTH
+            at = _MARK_TOP * WIDTH + _MARK_LEFT + place * _CELL_WIDTH
+            for _ in range(_CELL_HEIGHT):
+                self.frame[at : at + _CELL_WIDTH] = row
+                at += WIDTH
 
     def _write(self, text: str, *, top: int, scale: int) -> None:
         advance = (_COLUMNS + 1) * scale
@@ -98,6 +129,43 @@ class Picture:
             ]
             self._glyphs[character, scale] = known
         return known
+
+
+def read_instants(luma: bytes | bytearray) -> list[float]:
+    """The Unix times, to a tenth of a second, that these frames show, in their order.
+
+    `luma` is whole frames of WIDTH x HEIGHT grey pixels, one byte each. Raises GateError when it is not, or
+    when a frame shows no time: what cannot be read proves nothing.
+    """
+    size = WIDTH * HEIGHT
+    if len(luma) % size:
+        raise GateError(f"demo: {len(luma)} bytes are not frames of {WIDTH}x{HEIGHT} pixels")
+    found = []
+    for number in range(len(luma) // size):
+        tenths = _read(luma, number * size)
+        if tenths is None:
+            raise GateError(f"demo: picture {number} shows no time")
+        found.append(tenths / 10)
+    return found
+
+
+def _read(luma: bytes | bytearray, frame_at: int) -> int | None:
+    # The edges of a cell are where an encoder smears.
+    rows = range(_MARK_TOP + 4, _MARK_TOP + _CELL_HEIGHT - 4, 2)
+    inner = _CELL_WIDTH - 6
+    cells = ""
+    for place in range(_CELLS):
+        left = frame_at + _MARK_LEFT + place * _CELL_WIDTH + 3
+        light = sum(sum(luma[left + row * WIDTH : left + row * WIDTH + inner]) for row in rows)
+        cells += "1" if light > _BRIGHT * inner * len(rows) else "0"
+    tenths = int(cells[2 : 2 + _TIME_BITS], 2)
+    return tenths if cells == _cells(tenths) else None
+
+
+def _cells(tenths: int) -> str:
+    """The strip that means this time, as a text of 0 and 1."""
+    check = zlib.crc32(tenths.to_bytes(5, "big")) % (1 << _CHECK_BITS)
+    return f"10{tenths:0{_TIME_BITS}b}{check:0{_CHECK_BITS}b}01"
 
 
 def _background(turn: int) -> bytearray:

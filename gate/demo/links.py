@@ -1,90 +1,25 @@
-"""The demo's links: what each asks for, and what the gate is to answer.
-
-One table serves everybody: the terminal prints it, the page shows it, and `gate demo --check` walks it. A
-link's behaviour is a list of steps, because half of what a gate does shows only at the second opening.
-"""
+"""The demo's links, one table for all: the terminal prints it, the page shows it, `--check` walks it."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import Enum
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from gate.core.reasons import Reason
+from gate.demo.link import Act, Link, Media, Outcome, Step, refusal
 
 Sign = Callable[[Mapping[str, Any]], str]
 
 TTL_S: Final = 12 * 3600
 _HLS_SESSION_S: Final = 6
 _ENDLESS_SESSION_S: Final = 5
-
-
-class Media(Enum):
-    """What is behind a link, and so how it is watched."""
-
-    PLAYLIST = "playlist"  # HLS: the playlist, then its newest segment
-    FILE = "file"  # a part of it, by Range
-    ENDLESS = "endless"  # one response that lasts until the session ends
-
-
-class Act(Enum):
-    """What a viewer does with a link."""
-
-    OPEN = "open"  # asks for it, follows the redirect, fetches media
-    REUSE = "reuse"  # asks for the session link that the first opening gave, as another viewer
-    OUTLIVE = "outlive"  # asks for the session link of the last opening when its session is over
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of an act: the statuses in their order, the gate's reason where it refused.
-
-    `fault` says what is wrong with an answer in spite of its status.
-    """
-
-    statuses: tuple[int, ...]
-    reason: str = ""
-    fault: str = ""
-
-    @property
-    def plays(self) -> bool:
-        return bool(self.statuses) and self.statuses[-1] < 300 and not self.fault
-
-    def __str__(self) -> str:
-        statuses = ", ".join(map(str, self.statuses))
-        if self.plays:
-            return f"plays ({statuses})"
-        return ": ".join(filter(None, (f"{statuses} {self.reason}".strip(), self.fault)))
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One act, `times` times, each with the same outcome."""
-
-    act: Act
-    outcome: Outcome
-    times: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """A URL to try. `session_s` is how long its sessions last, where that is not as long as the token."""
-
-    name: str
-    group: str
-    title: str
-    path: str
-    media: Media
-    words: str
-    steps: tuple[Step, ...]
-    session_s: int | None = None
-
-    @property
-    def openings(self) -> tuple[Outcome, ...]:
-        """What the first, second, ... opening gives; further ones give what the last does."""
-        return tuple(step.outcome for step in self.steps if step.act is Act.OPEN for _ in range(step.times))
+# The archive's window: old enough that nothing of it is live any more, young enough for an archive that was
+# begun with the demo.
+_WINDOW_AGO_S: Final = 110
+_WINDOW_S: Final = 60
+_SHIFTED_S: Final = 6
 
 
 _PLAYLIST: Final = Outcome((302, 200, 200))
@@ -92,26 +27,7 @@ _AGAIN: Final = Outcome((200, 200))
 _PART: Final = Outcome((302, 206))
 _PUBLIC_PART: Final = Outcome((206,))
 _ENDLESS: Final = Outcome((302, 200))
-
-
-def written(steps: Sequence[Step], between: str = "; ") -> str:
-    """The steps and their outcomes as text, with `between` from one to the next."""
-    texts, opened = [], 0
-    for step in steps:
-        if step.act is Act.OPEN:
-            first, opened = opened + 1, opened + step.times
-            several = f"{first} to {opened}" if step.times > 1 else f"{first}"
-            texts.append(f"opening {several}: {step.outcome}" if opened > 1 else str(step.outcome))
-        elif step.act is Act.REUSE:
-            texts.append(f"its session link {step.times} times: {step.outcome}")
-        else:
-            texts.append(f"after its end: {step.outcome}")
-    return between.join(texts)
-
-
-def refusal(reason: Reason) -> Outcome:
-    """The outcome of an act that the gate refuses for this reason."""
-    return Outcome((reason.rule.status,), reason.value)
+_IMAGE: Final = Outcome((200,))
 
 
 def links(sign: Sign, now_s: int) -> tuple[Link, ...]:
@@ -212,6 +128,86 @@ def links(sign: Sign, now_s: int) -> tuple[Link, ...]:
             "response is cut while it runs.",
             (opens(_ENDLESS), Step(Act.OUTLIVE, refusal(Reason.SESSION_EXPIRED))),
             session_s=_ENDLESS_SESSION_S,
+        ),
+        *_archive(sign, now_s),
+    )  # fmt: skip
+
+
+def _archive(sign: Sign, now_s: int) -> tuple[Link, ...]:
+    """The links into the archive: tokens for one minute of it, and what is asked for beside it."""
+    start_s = (now_s - _WINDOW_AGO_S) // 10 * 10
+    end_s = start_s + _WINDOW_S
+    minute = f"index-{start_s}-{_WINDOW_S}.m3u8"
+    download = f"archive-{start_s}-10.mp4"
+
+    def archive(name: str, **claims: Any) -> str:
+        every = {"live": None, "dvr": True, "from": start_s, "to": end_s, **claims}
+        return f"/cam1/{name}?token={_token(sign, now_s, 'cam1', every)}"
+
+    def image(at_s: int) -> str:
+        return archive(f"{datetime.fromtimestamp(at_s, UTC):%Y/%m/%d/%H/%M/%S}.jpg")
+
+    group, opens, refused = "Archive", _opens, _refused
+    return (
+        Link(
+            "inside", group, "Inside the window", archive(minute), Media.PLAYLIST,
+            "The token grants `dvr` from one instant to another, a minute of the archive, and this is that "
+            "minute: playlist and every segment.",
+            (opens(_PLAYLIST),),
+        ),
+        Link(
+            "outside", group, "Outside the window", archive(f"index-{end_s}-10.m3u8"), Media.PLAYLIST,
+            "The ten seconds that begin when the token's window ends. Touching is not overlapping.",
+            (refused(Reason.OUTSIDE_WINDOW),),
+        ),
+        Link(
+            "across", group, "Across its end", archive(f"index-{end_s - 20}-30.m3u8"), Media.PLAYLIST,
+            "Twenty seconds of the window and ten beyond it. `gate explain` writes the URL that would play.",
+            (refused(Reason.PARTLY_OUTSIDE_WINDOW),),
+        ),
+        Link(
+            "no-archive", group, "No right to the archive", archive(minute, live=True, dvr=None),
+            Media.PLAYLIST, "The same minute, but the token grants `live` only.",
+            (refused(Reason.DVR_NOT_GRANTED),),
+        ),
+        Link(
+            "archive-expired", group, "Expired token", archive(minute, exp=now_s - 60), Media.PLAYLIST,
+            "The same minute. It may still be watched, but no longer with this token.",
+            (refused(Reason.TOKEN_EXPIRED),),
+        ),
+        Link(
+            "preview", group, "Preview image", image(start_s + 5), Media.IMAGE,
+            "One frame of the archive needs the same right as the video of that second. No session: a page may "
+            "show a hundred of them.",
+            (opens(_IMAGE),),
+        ),
+        Link(
+            "preview-outside", group, "Preview, a second early", image(start_s - 1), Media.IMAGE,
+            "The second before the window begins. Thumbnails are how archives leak.",
+            (refused(Reason.OUTSIDE_WINDOW),),
+        ),
+        Link(
+            "download", group, "Download, single use", archive(download, copy=True, single_use=True),
+            Media.FILE, "Ten seconds as an MP4 need `copy`. The token is good for one download.",
+            (opens(_PART), refused(Reason.SESSION_LIMIT)),
+        ),
+        Link(
+            "no-copy", group, "No right to download", archive(download), Media.FILE,
+            "The same ten seconds: who may watch them may not yet take them home.",
+            (refused(Reason.COPY_NOT_GRANTED),),
+        ),
+        Link(
+            "one-at-a-time", group, "One playback at once", archive(minute, max_concurrent=1), Media.PLAYLIST,
+            "`max_concurrent` 1: while the first opening plays, another one's media is refused. A minute after "
+            "the first has stopped, there is room again.",
+            (opens(_PLAYLIST), opens(Outcome((302, 200, 409), Reason.TOO_MANY_PLAYBACKS.value))),
+        ),
+        Link(
+            "shifted", group, "Shifted live", archive(f"timeshift_abs-{end_s - _SHIFTED_S}.ts"), Media.ENDLESS,
+            f"Live, shifted to {_SHIFTED_S} seconds before the window ends: an endless stream, which ends with "
+            "the window.",
+            (opens(_ENDLESS),),
+            runs_s=_SHIFTED_S,
         ),
     )  # fmt: skip
 

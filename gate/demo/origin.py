@@ -1,8 +1,9 @@
 """The demo's media origin: what a recorder publishes, served as a plain HTTP file server would.
 
-Besides the files as they are it answers three things that DVR origins answer: the live playlist under its
-other names, an archive playlist of any span (`index-F-D.m3u8`, `archive-F-now.m3u8`, ...: F in Unix
-seconds, D in seconds), and one finished video, `/video/clip.mp4`, which is on no timeline.
+Besides the files as they are it answers what DVR origins of the Flussonic family answer for a stream: its
+live playlist under other names and as MPEG-TS, its archive as playlists, streams, downloads and images (the
+table of forms below; F is in Unix seconds, D and N in seconds), and one finished video, `/video/clip.mp4`,
+which is on no timeline.
 
 It knows nothing of tokens. What reached it is remembered, so that a test can show that none arrived.
 """
@@ -10,31 +11,41 @@ It knows nothing of tokens. What reached it is remembered, so that a test can sh
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import re
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
 
+from gate.demo import endless
+from gate.demo.archive import (
+    Segment,
+    playlist_from,
+    recorded,
+    rewind_playlist,
+    shifted_playlist,
+    span_playlist,
+)
 from gate.demo.clock import Picture
-from gate.demo.recorder import FRAMES_PER_S, SEGMENT_S, encoding, ffmpeg, last_line, playlist, recorded
+from gate.demo.exports import Exports, make
+from gate.demo.recorder import FRAMES_PER_S, encoding
 from gate.errors import GateError
 
-_TYPES = {
+_TYPES: Final = {
     ".m3u8": "application/vnd.apple.mpegurl",
     ".ts": "video/mp2t",
     ".mp4": "video/mp4",
     ".jpg": "image/jpeg",
 }
-_PLAYLISTS = frozenset({"index.m3u8", "playlist.m3u8", "video.m3u8", "mono.m3u8"})
+_PLAYLISTS: Final = frozenset({"index.m3u8", "playlist.m3u8", "video.m3u8", "mono.m3u8"})
 # What a path may consist of. No name begins with a dot: neither `..` nor a recorder's unfinished files.
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
-_SPAN = re.compile(r"(?:index|archive|video|mono)-([0-9]{1,10})-([0-9]{1,10}|now)\.m3u8")
+_NAME: Final = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
+_PATH: Final = re.compile(rf"{_NAME}(?:/{_NAME})*")
 _REMEMBERED = 2000
 
 
@@ -49,6 +60,7 @@ class Seen:
 
 REQUESTS: web.AppKey[deque[Seen]] = web.AppKey("requests", deque[Seen])
 _DIRECTORY: web.AppKey[Path] = web.AppKey("directory", Path)
+_EXPORTS: web.AppKey[Exports] = web.AppKey("exports", Exports)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +87,14 @@ def make_app(directory: Path) -> web.Application:
     app = web.Application(middlewares=[_remember])
     app[REQUESTS] = deque(maxlen=_REMEMBERED)
     app[_DIRECTORY] = directory
+    app[_EXPORTS] = exports = Exports(directory)
     app.router.add_get("/{path:.*}", _answer)
     app.on_startup.append(_provide_clip)
+
+    async def close(app: web.Application) -> None:
+        await exports.close()
+
+    app.on_shutdown.append(close)
     return app
 
 
@@ -97,37 +115,15 @@ async def serve(app: web.Application, host: str = "127.0.0.1", port: int = 0) ->
 
 async def make_clip(path: Path, *, duration_s: int = 6) -> None:
     """A finished MP4 stands at `path`, its index in front. Raises GateError with ffmpeg's last line."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    process = await asyncio.create_subprocess_exec(
-        await asyncio.to_thread(ffmpeg),
-        *encoding(path.stem),
-        *("-movflags", "+faststart", "-f", "mp4", "-y", str(unfinished)),
-        stdin=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,
-    )
-    assert process.stdin is not None
-    assert process.stderr is not None
-    hearing = asyncio.create_task(last_line(process.stderr))
-    try:
-        process.stdin.transport.set_write_buffer_limits(high=0)
-        picture = Picture(path.stem)
-        now_ms = time.time_ns() // 1_000_000
-        with contextlib.suppress(ConnectionError):
-            for number in range(duration_s * FRAMES_PER_S):
-                process.stdin.write(picture.show(now_ms + number * 1000 // FRAMES_PER_S))
-                await process.stdin.drain()
-        process.stdin.close()
-        said = await hearing
-        if await process.wait():
-            raise GateError(f"demo: ffmpeg could not make {path.name}: {said or process.returncode}")
-        unfinished.replace(path)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await asyncio.gather(hearing, process.wait(), return_exceptions=True)
-        unfinished.unlink(missing_ok=True)
+    arguments = (*encoding(path.stem), "-movflags", "+faststart", "-f", "mp4")
+    await make(path, arguments, _frames(path.stem, duration_s))
+
+
+async def _frames(title: str, duration_s: int) -> AsyncIterator[bytearray]:
+    picture = Picture(title)
+    now_ms = time.time_ns() // 1_000_000
+    for number in range(duration_s * FRAMES_PER_S):
+        yield picture.show(now_ms + number * 1000 // FRAMES_PER_S)
 
 
 async def _provide_clip(app: web.Application) -> None:
@@ -145,35 +141,152 @@ async def _remember(
 
 
 async def _answer(request: web.Request) -> web.StreamResponse:
-    *folders, name = request.match_info["path"].split("/")
-    media_type = _TYPES.get(Path(name).suffix)
-    if media_type is None or not all(_NAME.fullmatch(part) for part in (*folders, name)):
+    path = request.match_info["path"]
+    if not _PATH.fullmatch(path):
         raise web.HTTPNotFound
-    folder = request.app[_DIRECTORY].joinpath(*folders)
-    if media_type == _TYPES[".m3u8"]:
-        if span := _SPAN.fullmatch(name):
-            return await asyncio.to_thread(_archive, folder, span[1], span[2])
-        file, caching = folder / ("index.m3u8" if name in _PLAYLISTS else name), "no-cache"
-    else:
-        file, caching = folder / name, "max-age=3600"
+    for form, answer in _FORMS:
+        if found := form.fullmatch(path):
+            try:
+                return await answer(request, request.app[_DIRECTORY] / found["stream"], found)
+            except GateError as error:
+                raise web.HTTPServiceUnavailable(text=f"{error}\n") from error
+    file = request.app[_DIRECTORY] / path
+    media_type = _TYPES.get(file.suffix)
+    if media_type is None:
+        raise web.HTTPNotFound
+    if file.name in _PLAYLISTS:
+        file = file.with_name("index.m3u8")
     if not await asyncio.to_thread(file.is_file):
         raise web.HTTPNotFound
-    return web.FileResponse(file, headers={"Content-Type": media_type, "Cache-Control": caching})
+    caching = "no-cache" if media_type == _TYPES[".m3u8"] else "max-age=3600"
+    return _File(file, headers={"Content-Type": media_type, "Cache-Control": caching})
 
 
-def _archive(folder: Path, start: str, duration: str) -> web.Response:
-    """The playlist of what overlaps the span. It has an end when nothing can be added to it any more."""
-    start_ms = int(start) * 1000
-    every = recorded(folder)
-    end_ms = None if duration == "now" else start_ms + int(duration) * 1000
-    chosen = [
-        segment
-        for segment in every
-        if segment.end_ms > start_ms and (end_ms is None or segment.start_s * 1000 < end_ms)
-    ]
-    if not chosen:
+class _File(web.FileResponse):
+    """A file as aiohttp serves it, except that an `If-Range` may hold an entity tag (RFC 9110, 13.1.5): a
+    part of another version of the file would be joined to what the client has of its own."""
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        tag = request.headers.get("If-Range", "")
+        if tag.startswith(('"', "W/")):
+            status = await asyncio.to_thread(self._path.stat)
+            if tag != f'"{status.st_mtime_ns:x}-{status.st_size:x}"':
+                kept = [(name, value) for name, value in request.headers.items() if name.lower() != "range"]
+                return await super().prepare(request.clone(headers=kept))
+        return await super().prepare(request)
+
+
+_Answer = Callable[[web.Request, Path, "re.Match[str]"], Awaitable[web.StreamResponse]]
+
+
+def _listing(write: Callable[[list[Segment], re.Match[str], int], str | None]) -> _Answer:
+    """An answerer with the playlist that `write` makes of what is recorded, the path and the time in ms."""
+
+    async def answer(request: web.Request, folder: Path, found: re.Match[str]) -> web.StreamResponse:
+        every = await asyncio.to_thread(recorded, folder)
+        text = write(every, found, time.time_ns() // 1_000_000)
+        if text is None:
+            raise web.HTTPNotFound
+        return web.Response(text=text, content_type=_TYPES[".m3u8"], headers={"Cache-Control": "no-cache"})
+
+    return answer
+
+
+def _streaming(course: Callable[[Path, re.Match[str]], endless.Course | None]) -> _Answer:
+    """An answerer with the MPEG-TS of the course that is laid for the folder and the path."""
+
+    async def answer(request: web.Request, folder: Path, found: re.Match[str]) -> web.StreamResponse:
+        laid = await asyncio.to_thread(course, folder, found)
+        if laid is None:
+            raise web.HTTPNotFound
+        return await endless.answer(request, folder, laid)
+
+    return answer
+
+
+async def _download(request: web.Request, folder: Path, found: re.Match[str]) -> web.StreamResponse:
+    start_s, lasts_s, suffix = int(found["start"]), int(found["lasts"]), found["suffix"]
+    file = await request.app[_EXPORTS].download(folder, start_s, lasts_s, suffix)
+    complete = start_s + lasts_s < time.time() - 60
+    name = f"{folder.name}-{start_s}-{lasts_s}.{suffix}"
+    return _made(file, "max-age=3600" if complete else "no-cache", f'attachment; filename="{name}"')
+
+
+async def _image(request: web.Request, folder: Path, found: re.Match[str]) -> web.StreamResponse:
+    second = Segment.named(f"{found['date']}-01000.ts")
+    if second is None:
         raise web.HTTPNotFound
-    ended = end_ms is not None and end_ms <= every[-1].end_ms
-    # Numbered by time: a playlist that still grows keeps its numbers while its oldest files are deleted.
-    text = playlist(chosen, sequence=chosen[0].start_s // SEGMENT_S, ended=ended)
-    return web.Response(text=text, content_type=_TYPES[".m3u8"], headers={"Cache-Control": "no-cache"})
+    exports = request.app[_EXPORTS]
+    provide = exports.image if found["suffix"] == ".jpg" else exports.one_frame
+    return _made(await provide(folder, second.start_s), "max-age=3600")
+
+
+async def _newest_image(request: web.Request, folder: Path, found: re.Match[str]) -> web.StreamResponse:
+    listed = await asyncio.to_thread(endless.live_segments, folder)
+    if not listed:
+        raise web.HTTPNotFound
+    return _made(await request.app[_EXPORTS].newest_image(folder, listed[-1]), "no-cache")
+
+
+def _made(file: Path | None, caching: str, disposition: str = "inline") -> web.StreamResponse:
+    if file is None:
+        raise web.HTTPNotFound
+    headers = {"Content-Disposition": disposition, "Cache-Control": caching}
+    return _File(file, headers={"Content-Type": _TYPES[file.suffix], **headers})
+
+
+def _lasts_s(found: re.Match[str]) -> int | None:
+    return None if found["lasts"] == "now" else int(found["lasts"])
+
+
+def _span_listing(prefix: str) -> _Answer:
+    return _listing(
+        lambda every, found, now_ms: span_playlist(
+            every, int(found["start"]), _lasts_s(found), now_ms, prefix=prefix
+        )
+    )
+
+
+_START: Final = r"(?P<start>[0-9]{1,10})"
+_AGO: Final = r"(?P<ago>[0-9]{1,10})"
+_LASTS: Final = r"(?P<lasts>[0-9]{1,10})"
+_LASTS_OR_NOW: Final = r"(?P<lasts>[0-9]{1,10}|now)"
+_DATE: Final = r"(?P<date>[0-9]{4}(?:/[0-9]{2}){5})"
+
+# What comes after a stream's name, and what answers. Anything else is a file, or nothing.
+_FORMS: Final[tuple[tuple[re.Pattern[str], _Answer], ...]] = tuple(
+    (re.compile(rf"(?P<stream>{_NAME}(?:/{_NAME})*)/{tail}"), answer)
+    for tail, answer in (
+        (rf"(?:index|archive|video|mono)-{_START}-{_LASTS_OR_NOW}\.m3u8", _span_listing("")),
+        (rf"archive/{_START}/{_LASTS_OR_NOW}/index\.m3u8", _span_listing("../../../")),
+        (
+            rf"timeshift_abs-{_START}\.m3u8",
+            _listing(lambda every, found, now_ms: playlist_from(every, int(found["start"]))),
+        ),
+        (
+            rf"timeshift_rel-{_AGO}\.m3u8",
+            _listing(lambda every, found, now_ms: shifted_playlist(every, now_ms - int(found["ago"]) * 1000)),
+        ),
+        (
+            rf"rewind-{_AGO}\.m3u8",
+            _listing(lambda every, found, now_ms: rewind_playlist(every, now_ms - int(found["ago"]) * 1000)),
+        ),
+        (rf"archive-{_START}-{_LASTS}\.(?P<suffix>mp4|ts)", _download),
+        (
+            rf"archive/{_START}/{_LASTS_OR_NOW}/mpegts",
+            _streaming(lambda folder, found: endless.span_course(folder, int(found["start"]), _lasts_s(found))),
+        ),
+        (
+            rf"timeshift_abs-{_START}\.ts",
+            _streaming(lambda folder, found: endless.course_from(folder, int(found["start"]))),
+        ),
+        (
+            rf"timeshift_rel-{_AGO}\.ts",
+            _streaming(lambda folder, found: endless.delayed_course(folder, int(found["ago"]))),
+        ),
+        # Behind the archive's own, whose beginning would else be read as part of a stream's name.
+        (r"mpegts", _streaming(lambda folder, found: endless.live_course(folder))),
+        (r"preview\.jpg", _newest_image),
+        (rf"{_DATE}(?P<suffix>\.jpg|-preview\.mp4)", _image),
+    )
+)

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from gate.demo.links import Act, Link, Outcome, written
+from gate.demo.link import Act, Link, Outcome, written
 
 PATH: Final = "/demo/"
 _FILES: Final = {

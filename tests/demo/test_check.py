@@ -10,7 +10,7 @@ from aiohttp.test_utils import RawTestServer
 
 from gate.core.reasons import Reason
 from gate.demo.check import PACKET, Finding, is_transport_stream, walk
-from gate.demo.links import Act, Link, Outcome, Step, refusal
+from gate.demo.link import Act, Link, Outcome, Step, refusal
 from gate.demo.stage import Stage
 
 

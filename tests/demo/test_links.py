@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +9,11 @@ import pytest
 
 from gate.config.compile import load_config
 from gate.core.decision import decide, locate
-from gate.core.reasons import Deny, Reason
+from gate.core.reasons import Deny
 from gate.core.revocation import Revocations
 from gate.core.verdicts import Admit, Ask, Permit
-from gate.demo.links import Act, Link, Outcome, Step, links, refusal, written
+from gate.demo.link import Link, refusal
+from gate.demo.links import links
 from gate.demo.stage import SECRET
 from gate.formats import jwt, read_token
 
@@ -80,42 +80,3 @@ def test_no_two_sets_share_a_token_and_names_are_unique() -> None:
 def test_the_link_of_another_stream_has_the_live_streams_own_token() -> None:
     by_name = {link.name: link for link in links(sign, 1_800_000_000)}
     assert by_name["other-stream"].path == by_name["live"].path.replace("cam1", "cam2", 1)
-
-
-def test_openings_are_those_of_all_steps_in_order() -> None:
-    plays, refused = Outcome((302, 200)), refusal(Reason.SESSION_LIMIT)
-    link = links(sign, 0)[0]
-    steps = (Step(Act.OPEN, plays, 2), Step(Act.REUSE, plays, 9), Step(Act.OPEN, refused))
-    assert replace(link, steps=steps).openings == (plays, plays, refused)
-
-
-@pytest.mark.parametrize(
-    ("outcome", "text"),
-    [
-        (Outcome((302, 200)), "plays (302, 200)"),
-        (refusal(Reason.TOKEN_MISSING), "401 token_missing"),
-        (Outcome((200,), fault="it is not MPEG-TS"), "200: it is not MPEG-TS"),
-        (Outcome((), fault="no answer"), "no answer"),
-    ],
-)
-def test_an_outcome_in_words(outcome: Outcome, text: str) -> None:
-    assert str(outcome) == text
-    assert outcome.plays == text.startswith("plays")
-
-
-def test_steps_in_words() -> None:
-    plays = Outcome((200,))
-    steps = (
-        Step(Act.OPEN, plays),
-        Step(Act.REUSE, plays, 7),
-        Step(Act.OPEN, plays, 2),
-        Step(Act.OPEN, refusal(Reason.SESSION_LIMIT)),
-        Step(Act.OUTLIVE, refusal(Reason.SESSION_EXPIRED)),
-    )
-    assert written(steps, "\n").splitlines() == [
-        "plays (200)",
-        "its session link 7 times: plays (200)",
-        "opening 2 to 3: plays (200)",
-        "opening 4: 403 session_limit",
-        "after its end: 401 session_expired",
-    ]

@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
 import pytest
+from yarl import URL
 
+from gate.demo.archive import Segment, recorded
 from gate.demo.origin import REQUESTS, Running, make_app, serve
-from gate.demo.recorder import Recorder, ffmpeg, recorded
+from gate.demo.recorder import Recorder, ffmpeg
 from gate.errors import GateError
 
 SEGMENT = "2026/11/21/22/04/06-02000.ts"
@@ -143,7 +146,7 @@ async def test_other_methods_are_refused(client: aiohttp.ClientSession) -> None:
     [
         ("index-1795298646-4", ["22/04/06", "22/04/08"], False, True),
         ("archive-1795298647-1", ["22/04/06"], False, True),
-        ("video-1795298648-60", ["22/04/08", "22/05/00"], True, False),
+        ("video-1795298648-9999999999", ["22/04/08", "22/05/00"], True, False),
         ("mono-1795298648-now", ["22/04/08", "22/05/00"], True, False),
         ("index-1795298640-6", None, False, False),
         ("index-1795298702-now", None, False, False),
@@ -161,6 +164,65 @@ async def test_archive_playlists(
         text = await answer.text()
     assert re.findall(r"^2026/11/21/(.+)-02000\.ts$", text, re.MULTILINE) == uris
     assert ("#EXT-X-DISCONTINUITY\n" in text, "#EXT-X-ENDLIST" in text) == (gap, ended)
+
+
+@pytest.mark.parametrize(
+    ("path", "uris", "tag"),
+    [
+        ("archive/1795298647/2/index.m3u8", ["22/04/06", "22/04/08"], "#EXT-X-ENDLIST"),
+        ("archive/1795298648/now/index.m3u8", ["22/04/08", "22/05/00"], "#EXT-X-PLAYLIST-TYPE:EVENT"),
+        ("index-1795298648-now.m3u8", ["22/04/08", "22/05/00"], "#EXT-X-PLAYLIST-TYPE:EVENT"),
+        ("timeshift_abs-1795298648.m3u8", ["22/04/08", "22/05/00"], "#EXT-X-START:TIME-OFFSET=0,PRECISE=YES"),
+        ("archive/1795298646/0/index.m3u8", None, ""),
+        ("archive/1795298647/0/index.m3u8", None, ""),
+        ("index-1795298647-0.m3u8", None, ""),
+        ("archive/1795298640/6/index.m3u8", None, ""),
+        ("archive/9999999999/now/index.m3u8", None, ""),
+        ("archive/99999999999/1/index.m3u8", None, ""),
+        ("archive/1/2/3/index.m3u8", None, ""),
+        ("timeshift_abs-9999999999.m3u8", None, ""),
+        ("timeshift_rel-9999999999.m3u8", None, ""),
+        ("timeshift_rel-99999999999.m3u8", None, ""),
+        ("timeshift_abs-.m3u8", None, ""),
+        ("rewind-0.m3u8", None, ""),
+        ("rewind-x.m3u8", None, ""),
+    ],
+)
+async def test_more_archive_playlists(
+    client: aiohttp.ClientSession, path: str, uris: list[str] | None, tag: str
+) -> None:
+    async with client.get(f"/cam1/{path}") as answer:
+        assert answer.status == (404 if uris is None else 200)
+        if uris is None:
+            return
+        text = await answer.text()
+        listed = [line for line in text.splitlines() if not line.startswith("#")]
+        # Every URI leads to its segment from where the playlist is.
+        for uri, expected in zip(listed, uris, strict=True):
+            assert (".." in uri) == ("/" in path)
+            async with client.get(answer.url.join(URL(uri))) as segment:
+                assert segment.url.path == f"/cam1/2026/11/21/{expected}-02000.ts"
+                assert await segment.read() == BODY
+    assert tag in text.splitlines()
+    assert ("#EXT-X-ENDLIST" in text) == (tag == "#EXT-X-ENDLIST")
+
+
+async def test_playlists_behind_now(client: aiohttp.ClientSession, directory: Path) -> None:
+    now_s = int(time.time())
+    for start_s in range(now_s - 60, now_s, 2):
+        file = directory / "cam3" / Segment(start_s, 2000).name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    starts: dict[str, list[int]] = {}
+    for name in ("timeshift_rel-20", "rewind-10"):
+        async with client.get(f"/cam3/{name}.m3u8") as answer:
+            text = await answer.text()
+        assert "ENDLIST" not in text
+        found = [Segment.named(line) for line in text.splitlines() if not line.startswith("#")]
+        starts[name] = [segment.start_s - now_s for segment in found if segment]
+    # The clock may have ticked since.
+    assert starts["timeshift_rel-20"] in (list(range(-40, -20, 2)), list(range(-38, -18, 2)))
+    assert starts["rewind-10"] in (list(range(-12, 0, 2)), list(range(-10, 0, 2)))
 
 
 async def test_what_arrived_is_remembered_as_it_was(directory: Path) -> None:
@@ -215,6 +277,9 @@ async def test_a_player_plays_the_live_stream_the_archive_and_the_clip(tmp_path:
             complaints = await asyncio.gather(
                 play(f"{origin.url}/cam1/index.m3u8", "-t", "4"),
                 play(f"{origin.url}/cam1/index-{start_s}-4.m3u8"),
+                play(f"{origin.url}/cam1/archive/{start_s}/4/index.m3u8"),
+                play(f"{origin.url}/cam1/timeshift_abs-{start_s}.m3u8", "-t", "4"),
+                play(f"{origin.url}/cam1/archive-{start_s + 1}-5.mp4"),
                 play(f"{origin.url}/video/clip.mp4"),
             )
         finally:

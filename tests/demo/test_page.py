@@ -9,7 +9,7 @@ import pytest
 from aiohttp.test_utils import TestServer
 
 from gate.core.reasons import Reason
-from gate.demo.links import Act, Link, Media, Outcome, Step, refusal
+from gate.demo.link import Act, Link, Media, Outcome, Step, refusal
 from gate.demo.page import describe, make_page
 
 WEB = resources.files("gate.demo") / "web"

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from gate.demo.archive import Segment, recorded
 from gate.demo.clock import HEIGHT, WIDTH, Picture
-from gate.demo.recorder import Recorder, Segment, ffmpeg, playlist, recorded
+from gate.demo.instants import instants_of
+from gate.demo.recorder import Recorder, ffmpeg
 from gate.errors import GateError
 
 
@@ -60,43 +62,6 @@ async def run(*arguments: str | Path) -> tuple[bytes, bytes]:
     return out, err
 
 
-def test_a_segment_is_what_its_name_says() -> None:
-    segment = Segment.named("2026/11/21/22/04/06-02000.ts")
-    assert segment == Segment(1795298646, 2000)
-    assert segment.name == "2026/11/21/22/04/06-02000.ts"
-    assert segment.end_ms == 1795298648_000
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "",
-        "index.m3u8",
-        "2026/11/21/22/04/06.jpg",
-        "2026/11/21/22/04/06-2000.ts",
-        "2026/13/21/22/04/06-02000.ts",
-        "2026/11/21/22/04/61-02000.ts",
-        "x/2026/11/21/22/04/06-02000.ts",
-        "2026/11/21/22/04/06-02000.ts\n",
-        "٢٠٢٦/11/21/22/04/06-02000.ts",
-    ],
-)
-def test_another_name_is_no_segment(name: str) -> None:
-    assert Segment.named(name) is None
-
-
-def test_a_playlist_marks_the_place_where_time_jumps() -> None:
-    text = playlist([Segment(100, 2000, 3), Segment(200, 2000, 4), Segment(202, 500, 4)], sequence=7)
-    assert text.count("#EXT-X-DISCONTINUITY\n") == 1
-    assert "#EXT-X-DISCONTINUITY-SEQUENCE:3\n" in text
-    assert "#EXT-X-MEDIA-SEQUENCE:7\n" in text
-    before, after = text.split("#EXT-X-DISCONTINUITY\n")
-    assert [entry[0] for entry in entries(before)] == [100]
-    assert [entry[:2] for entry in entries(after)] == [(200, 2), (202, 0.5)]
-    assert "ENDLIST" not in text
-    assert playlist([], sequence=0, ended=True).endswith("#EXT-X-ENDLIST\n")
-
-
 async def test_names_dates_lengths_and_the_clock_in_the_picture_agree(tmp_path: Path) -> None:
     async with Recorder(tmp_path) as recorder:
         text = (tmp_path / "cam1" / "index.m3u8").read_text()
@@ -119,6 +84,17 @@ async def test_names_dates_lengths_and_the_clock_in_the_picture_agree(tmp_path: 
             assert all((shown[at] > 128) == (drawn[at] > 128) for at in panel)
         sound, _ = await run("-i", file, "-map", "0:a", "-f", "s16le", "-ac", "1", "-")
         assert 1.9 < len(sound) / 2 / 48000 < 2.1
+
+
+async def test_what_is_prefilled_is_there_at_the_start(tmp_path: Path) -> None:
+    before = time.time()
+    async with Recorder(tmp_path, prefill_s=31) as recorder:
+        archive = recorded(recorder.folder)
+    assert archive[0].start_s <= before - 30
+    assert archive[-1].end_ms / 1000 >= before - 3
+    assert {segment.run for segment in archive} == {0}
+    last = (recorder.folder / archive[-1].name).read_bytes()
+    assert (await instants_of(last))[0] == archive[-1].start_s
 
 
 async def test_the_stream_is_live_and_goes_on(tmp_path: Path) -> None:
@@ -202,14 +178,16 @@ async def test_a_clock_that_is_set_begins_a_new_run(tmp_path: Path, moved_s: int
         assert all((recorder.folder / uri).exists() for _, _, uri in listed)
     if moved_s > 0:
         old, new = (entries(part) for part in text.split("#EXT-X-DISCONTINUITY\n"))
-        assert (old[: len(before)], len(new)) == (before, 1)
+        assert old[: len(before)] == before
         # What was being recorded when the clock was set is there too, with its real length.
         assert 0 < old[-1][1] <= 2
-        assert [segment.run for segment in archive] == [0] * len(old) + [1]
+        assert {segment.run for segment in archive[: len(old)]} == {0}
+        assert {segment.run for segment in archive[len(old) :]} == {1}
+        assert new[0][0] == archive[len(old)].start_s
     else:
         # Time that was recorded already comes again: it is recorded anew, never mixed.
         assert "#EXT-X-DISCONTINUITY-SEQUENCE:1\n" in text
-        assert len(listed) == len(archive) == 1
+        assert len(listed) <= len(archive) < len(before)
     number = int(re.findall("MEDIA-SEQUENCE:(.+)", text)[0])
     assert number + len(listed) >= before[0][0] // 2 + len(before) + 1
 

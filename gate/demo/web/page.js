@@ -98,7 +98,12 @@ class View {
       return;
     }
     const address = answer.session ?? this.url;
-    if (this.link.media === "playlist" && !playsHls) {
+    if (this.link.media === "image") {
+      video.hidden = true;
+      element("picture").hidden = false;
+      element("picture").src = address;
+      element("now").textContent = `“${this.link.title}”`;
+    } else if (this.link.media === "playlist" && !playsHls) {
       element("now").textContent = `“${this.link.title}” plays, but not in this browser.`;
       tell("Play its session link with this (or vlc instead of ffplay)", `ffplay "${address}"`);
     } else {
@@ -162,6 +167,8 @@ async function ask(url, media) {
     answer.note = (await response.json().catch(() => ({}))).title ?? "";
   } else if (media === "playlist") {
     await askNewestSegment(answer);
+  } else if (media === "image") {
+    answer.note = `${kilobytes((await response.arrayBuffer()).byteLength)} of ${response.headers.get("Content-Type")}`;
   } else if (media === "file") {
     answer.note = `${(await response.arrayBuffer()).byteLength} bytes, ${response.headers.get("Content-Range")}`;
   }
@@ -204,6 +211,8 @@ function stop(text) {
   video.pause();
   video.removeAttribute("src");
   video.load();
+  video.hidden = false;
+  element("picture").hidden = true;
   element("now").textContent = text;
   element("details").hidden = true;
 }
