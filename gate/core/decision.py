@@ -183,7 +183,7 @@ def _decide_ticket(
         owner=ticket.owner,
         issued_at=ticket.issued_at,
         ends_at=ends,
-        remains=remains(warrant, place.facts, now),
+        remains=remains(warrant, place.facts, now) if reads else None,
         prefix=place.ticket or "",
         commit=ticket if uses and known is None else None,
         probe=reads and uses and peeks(ask.method, ask.headers, place.facts),
@@ -217,17 +217,17 @@ def _decide_token(
     owned = owned and known is not None and not closed
     if (refusal := _check(ask, place, token.warrant, now, owned, trace)) is not None:
         return refusal
+    reads = place.action is Action.READ
     permit = Permit(
         place,
         token=token.id,
         owner=token.owner,
         issued_at=token.issued_at,
         ends_at=None if token.expires_at is None else float(token.expires_at),
-        remains=remains(token.warrant, place.facts, now),
+        remains=remains(token.warrant, place.facts, now) if reads else None,
         precondition=precondition(place, token.warrant, owned),
     )
     usage_s, until_s = life_of(token, application)
-    reads = place.action is Action.READ
     # What nothing but ownership grants is read in the session that owns it: another one would own nothing.
     owns = reads and asks_ownership(place, token.warrant)
     if opens(ask.method, ask.headers, place.facts) and not owns:

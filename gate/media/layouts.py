@@ -10,7 +10,7 @@ none does the last segment alone is the tail: a token for ``a`` then never opens
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -109,26 +109,29 @@ class _Table:
         shifted, pairs = None, target.pairs()
         for form in self._by_length.get(path.removeprefix("/").count("/") + 1, ()):
             if (groups := form.find(path, pairs)) is not None:
-                if not self._shifts_time(form, target.query or ""):
+                if not self._shifts_time(form, target.query):
                     return _Found(form, groups)
                 shifted = shifted or _Found(form, groups, shifted=True)
         return shifted
 
-    def _shifts_time(self, form: Form, query: str) -> bool:
-        """Whether the query may shift the form's time, or spells what says it in another way.
-
-        Some servers part parameters at semicolons too, and strip their names.
-        """
+    def _shifts_time(self, form: Form, query: str | None) -> bool:
+        """Whether the query may shift the form's time, or spells what says it in another way."""
         own = {name.lower() for name in form.names}
-        for piece in query.split("&"):
-            for part in piece.split(";"):
-                name = unquote_plus(part.partition("=")[0]).strip().lower()
-                if name not in own and name in self._shifts:
-                    return True
-                if name in own and _NEEDLESS.search(piece):
-                    return True
-                own.discard(name)
+        for name, piece in _named(query):
+            if name not in own and name in self._shifts:
+                return True
+            if name in own and _NEEDLESS.search(piece):
+                return True
+            own.discard(name)
         return False
+
+
+def _named(query: str | None) -> Iterator[tuple[str, str]]:
+    """The names that some server reads in the query, each with its raw piece of it: some part parameters at
+    semicolons too, strip names, or do not mind their case."""
+    for piece in query.split("&") if query else ():
+        for part in piece.split(";"):
+            yield unquote_plus(part.partition("=")[0]).strip().lower(), piece
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +250,7 @@ class HlsLayout:
         suffix = _SUFFIX.search(target.path)
         role = _ROLES.get(suffix[1].lower(), Role.OTHER) if suffix else Role.OTHER
         if self._kind is not Kind.OBJECT and (
-            role is Role.OTHER or any(name.lower() in _SHIFTS for name, _ in target.pairs())
+            role is Role.OTHER or any(name in _SHIFTS for name, _ in _named(target.query))
         ):
             return Facts(resource, role)
         return Facts(resource, role, self._kind)

@@ -25,7 +25,7 @@ def test_a_right_file_is_ok_and_summed_up(run, policy):
 
 
 def test_every_problem_is_a_line_on_stderr(run, write_policy):
-    path = write_policy(stream=[], streams=[{"match": "cam1", "layout": "flusonic"}, {"match": "/**"}])
+    path = write_policy(stream=[], streams=[{"match": "cam1", "window_edge": "overlaps"}, {"match": "/**"}])
     result = run("check", "--config", path)
     assert (result.exit_code, result.stdout) == (2, "")
     lines = result.stderr.splitlines()

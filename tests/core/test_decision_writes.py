@@ -214,3 +214,11 @@ def in_a_session(judge: Judge, token: Token, method: str) -> None:
     over = judge(FILE, method, token=token, known=Known("00session", float(NOW)))
     assert isinstance(over, Admit)
     assert why(judge(FILE, method, token=token, known=KNOWN, revoked=("s:00session",))) is Reason.REVOKED
+
+
+def test_nothing_is_cut_from_the_answer_to_a_write(judge: Judge, token: Token, ticket: Ticket) -> None:
+    named = granting(token, create=NAMED)
+    bounded = replace(named.warrant, windows=Windows.of([span_of_seconds(NOW - 900, NOW - 300)]))
+    url = f"/cam1/endless-{NOW - 900}"
+    assert permitted(judge(url, method="PUT", token=replace(named, warrant=bounded))).remains is None
+    assert permitted(judge(url, method="PUT", ticket=replace(ticket, warrant=bounded))).remains is None

@@ -537,10 +537,9 @@ def test_nothing_in_a_folder_of_the_archive_is_live(folder: str, tail: str) -> N
 def test_reading_costs_little_whatever_is_asked(path: str) -> None:
     long = target(path)
     started = time.process_time()
-    for _ in range(5):
-        for layout in (LAYOUTS["flussonic"], PORTAL, HlsLayout(Timeline.LIVE)):
-            layout.read(long, {})
-    assert time.process_time() - started < 0.4
+    for layout in (LAYOUTS["flussonic"], PORTAL, HlsLayout(Timeline.LIVE)):
+        layout.read(long, {})
+    assert time.process_time() - started < 0.3
 
 
 # --- objects ------------------------------------------------------------------------------------------------
@@ -808,7 +807,7 @@ def test_the_rule_tells_the_time_of_plain_hls(timeline: Timeline, kind: Kind, pa
         assert layout.read(target(raw), {"resource": "r"}) == Facts("r", role, kind if known else None)
         assert layout.write(target(raw), since(60)) is None
     assert layout.read(target(path), {}).resource == path[1:]
-    for query in ("start=1", "UTC=5", "x&aws.manifestsettings=start:1", "%73tart=1"):
+    for query in ("start=1", "UTC=5", "x&aws.manifestsettings=start:1", "%73tart=1", "+from=1", "x;to=2"):
         shifted = layout.read(target(f"{path}?{query}"), {"resource": "r"})
         assert shifted == Facts("r", role, kind if timeline is Timeline.NONE else None)
 
