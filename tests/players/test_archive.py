@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import time
 from collections.abc import AsyncIterator
@@ -37,6 +38,7 @@ class Archive:
                 "to": self.start + LASTS_S,
                 "exp": int(time.time()) + 600,
                 "session_limit": 1,
+                "jti": secrets.token_hex(8),
                 **claims,
             }
         )
