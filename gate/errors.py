@@ -59,6 +59,10 @@ class StoreUnavailable(StoreError):
         self.answered = answered
 
 
+class KeysError(GateError):
+    """Where keys are published there is no set of them now: nobody answers, or with something else."""
+
+
 class OriginError(GateError):
     """The origin did not give a usable answer: silent (504), there but unusable, or not there (502)."""
 

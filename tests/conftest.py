@@ -116,6 +116,11 @@ async def start_gate(store_url: str, tmp_path: Path) -> AsyncIterator[StartGate]
             path = folder / "gate.yaml"
             path.write_text(yaml.safe_dump(document))
             node = Node(load_config(path, {}))
+
+            async def reread() -> None:
+                node.reload(lambda: load_config(path, {}))
+
+            node.reread = reread
             await stack.enter_async_context(node)
             return Running(node, folder)
 

@@ -17,13 +17,18 @@ from typing import Any, Final
 
 import click
 
-from gate.cli.redaction import redact
 from gate.errors import GateError
+from gate.wire.redaction import redact
 
 COMMANDS: Final = {
     "serve": "Run the gate.",
     "check": "Say whether a policy file is right, and where it is not.",
     "token": "Mint a token.",
+    "inspect": "Show what a token says, without verifying it.",
+    "keys": "Make keys for tokens.",
+    "sessions": "See who is watching what, and end it.",
+    "revoke": "Revoke tokens, subjects or sessions.",
+    "reload": "Have a running gate read its policy again.",
     "explain": "Say how a request would be decided, and why.",
     "demo": "Watch a live stream pass through the gate.",
     "schema": "Print the JSON Schema of policy files.",

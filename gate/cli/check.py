@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gate.cli.arguments import config_option, json_option, load_policy
-from gate.cli.redaction import redact
 from gate.errors import ConfigError
+from gate.wire.redaction import redact
 
 if TYPE_CHECKING:
     from gate.config.compile import Config
-    from gate.core.policy import Pattern
+    from gate.core.policy import Application, Pattern
 
 
 @click.command(
@@ -36,8 +36,8 @@ FILE:LINE:COLUMN: KEY: PROBLEM on stderr.
 def command(config_path: Path, as_json: bool) -> int:
     """Say whether a policy file is right, and where it is not.
 
-    Everything that is wrong is said at once. Secrets are read (!env, !file) and never shown; neither the
-    store nor an origin is asked.
+    Everything that is wrong is said at once. Secrets are read (!env, !file) and never shown; nobody is
+    asked, neither the store nor an origin, nor where keys are published (jwks).
     """
     try:
         config = load_policy(config_path)
@@ -64,17 +64,26 @@ def find_warnings(config: Config) -> Iterator[str]:
     for name, application in policy.applications.items():
         if application.unlimited_ttl:
             yield f"applications.{name}.unlimited_ttl: tokens without an end can only be revoked, one by one"
+        if application.key_sources and not application.audiences:
+            yield f"applications.{name}.jwks: without audiences, what its issuers sign for others opens it too"
         if not any(rule.application is application for rule in policy.rules):
             yield f"applications.{name}: no stream takes its tokens"
     for (one, first), (other, second) in combinations(policy.applications.items(), 2):
-        if {key.material for key in first.keyring} & {key.material for key in second.keyring}:
-            yield f"applications.{one}, applications.{other}: they share a secret: tokens of one open the other"
+        if _keys_of(first) & _keys_of(second):
+            if first.audiences and second.audiences and not first.audiences & second.audiences:
+                continue
+            yield f"applications.{one}, applications.{other}: they share a key: tokens of one open the other"
     for at, rule in enumerate(policy.rules):
         above = next((other for other in policy.rules[:at] if covers(other.pattern, rule.pattern)), None)
         if above is not None:
             yield f"{rule.name}: {rule.pattern.text} is never reached: {above.name} takes all that it matches"
     if config.listen == config.admin_listen and getattr(config.listen, "port", None) != 0:
         yield "listen, admin.listen: both name the same address"
+
+
+def _keys_of(application: Application) -> set[object]:
+    """What stands for its keys: their material, and where they are published."""
+    return {key.material for key in application.keyring} | {source.url for source in application.key_sources}
 
 
 def covers(pattern: Pattern, other: Pattern) -> bool:
@@ -101,6 +110,7 @@ def _summarise(config: Config) -> dict[str, Any]:
         "applications": {
             name: {
                 "keys": [f"{key.kid} ({key.algorithm.value})" for key in application.keyring],
+                "jwks": [source.place for source in application.key_sources],
                 "formats": sorted(form.value for form in application.formats),
             }
             for name, application in policy.applications.items()
@@ -124,8 +134,8 @@ def _print(summary: dict[str, Any]) -> None:
     click.echo(f"  policy {summary['version']}, store {summary['store']}")
     click.echo(f"  listens on {summary['listen']}, for operators on {summary['admin']}")
     for name, application in summary["applications"].items():
-        keys, formats = ", ".join(application["keys"]), ", ".join(application["formats"])
-        click.echo(f"  application {name}: {formats}, keys {keys}")
+        keys = [*application["keys"], *(f"those at {url}" for url in application["jwks"])]
+        click.echo(f"  application {name}: {', '.join(application['formats'])}, keys {', '.join(keys)}")
     for stream in summary["streams"]:
         who = stream["access"]
         if who == "private":

@@ -6,17 +6,19 @@ import json
 import re
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from gate.cli.arguments import config_option, json_option, load_policy, moment
-from gate.cli.redaction import redact
 from gate.errors import UsageError
+from gate.wire.redaction import redact
+
+if TYPE_CHECKING:
+    from gate.api.explanation import Fields
 
 _URL: Final = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 _HEADER: Final = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(.*?)[ \t]*", re.DOTALL)
@@ -60,11 +62,12 @@ def command(
     """Say how a request for URL would be decided, and why.
 
     URL is a path with its query, or a whole URL, of which only those count: byte for byte, as a client sends
-    them. Nothing is asked of store or origin, so what they have a say in is said to be open.
+    them. Nothing is asked of store, origin or jwks, so what they have a say in is said to be open.
     """
-    from gate.cli.explanation import explain
-    from gate.cli.plain import to_plain
+    from gate.api.explanation import explain
+    from gate.api.plain import to_plain
     from gate.cli.wording import print_explanation
+    from gate.core.ticket import TicketKeys
     from gate.core.verdicts import Ask
 
     try:
@@ -75,8 +78,10 @@ def command(
     if token_text == "-":
         token_text = sys.stdin.read()
     token_text = token_text.strip() if token_text else None
-    ask = Ask(method, read_target(url), Fields.read(headers), address)
-    explanation = explain(config, ask, token_text, time.time() if at is None else float(at))
+    ask = Ask(method, read_target(url), read_fields(headers), address)
+    tickets = TicketKeys(config.ticket_keys) if config.ticket_keys else None
+    now = time.time() if at is None else float(at)
+    explanation = explain(config.policy, ask, token_text, now, tickets=tickets)
     if as_json:
         click.echo(redact(json.dumps(to_plain(explanation), indent=2)))
     else:
@@ -93,22 +98,14 @@ def read_target(url: str) -> str:
     return target if target.startswith("/") else f"/{target}"
 
 
-@dataclass(frozen=True, slots=True)
-class Fields:
-    """Header fields by their names in lower case."""
+def read_fields(lines: Sequence[str]) -> Fields:
+    """The header fields that lines such as ``Name: value`` describe. Raises UsageError."""
+    from gate.api.explanation import Fields
 
-    by_name: Mapping[str, Sequence[str]] = field(default_factory=dict)
-
-    @classmethod
-    def read(cls, lines: Sequence[str]) -> Fields:
-        """The fields that lines such as ``Name: value`` describe. Raises UsageError."""
-        fields: dict[str, list[str]] = {}
-        for line in lines:
-            found = _HEADER.fullmatch(line)
-            if found is None or set(found[2]) & set("\r\n\0"):
-                raise UsageError("--header takes a line such as 'User-Agent: VLC/3.0'")
-            fields.setdefault(found[1].lower(), []).append(found[2])
-        return cls(fields)
-
-    def getall(self, key: str, default: Sequence[str], /) -> Sequence[str]:
-        return self.by_name.get(key.lower(), default)
+    fields: dict[str, list[str]] = {}
+    for line in lines:
+        found = _HEADER.fullmatch(line)
+        if found is None or set(found[2]) & set("\r\n\0"):
+            raise UsageError("--header takes a line such as 'User-Agent: VLC/3.0'")
+        fields.setdefault(found[1].lower(), []).append(found[2])
+    return Fields(fields)

@@ -9,17 +9,18 @@ import signal
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import click
 
-from gate.cli.arguments import config_option, load_policy
-from gate.cli.log import LEVELS, start_log
+from gate.cli.arguments import config_option
+from gate.cli.log import FORMATS, LEVELS, shape_log, start_log
 from gate.errors import GateError
 
 if TYPE_CHECKING:
     from gate.config.compile import Config
     from gate.server.node import Node
+    from gate.server.source import PolicySource
 
 _log: Final = logging.getLogger("gate")
 
@@ -28,7 +29,7 @@ _log: Final = logging.getLogger("gate")
     epilog="""\b
 Examples:
   GATE_SECRET=... GATE_ADMIN_TOKEN=... gate serve --config gate.yaml
-  kill -HUP PID      reads the policy again; a file with a mistake in it changes nothing
+  kill -HUP PID      reads the policy again, as a change of its file does; one with a mistake changes nothing
   kill -TERM PID     ends it: running responses may go on for the policy's drain; once more, and it ends at once
 
 Status 0: ended as asked. Status 2: it could not start, and nothing of it is left running.
@@ -42,24 +43,46 @@ Status 0: ended as asked. Status 2: it could not start, and nothing of it is lef
     default="info",
     help="What is written to stderr from; debug tells of each store call that failed.  [default: info]",
 )
-def command(config_path: Path, level: str) -> None:
+@click.option(
+    "--log-format",
+    "form",
+    type=click.Choice(FORMATS),
+    help="Lines for people, or a JSON object a line.  [default: the policy's log.format]",
+)
+@click.option(
+    "--watch/--no-watch",
+    "watches",
+    default=True,
+    help="Whether a change of the policy file, or of a file that it names, is read at once.  [default: watch]",
+)
+def command(config_path: Path, level: str, form: Literal["text", "json"] | None, watches: bool) -> None:
     """Run the gate: tokens are checked, and what they permit is forwarded to the origins.
 
-    SIGHUP reloads the policy, SIGTERM and SIGINT (Ctrl-C) end it.
+    A change of the policy file reloads it, and so does SIGHUP; SIGTERM and SIGINT (Ctrl-C) end the gate.
     """
-    start_log(level)
-    config = load_policy(config_path)
+    from gate.server.source import PolicySource
+
+    start_log(level, form or "text")
+    source = PolicySource(config_path, os.environ)
+    config = source.load()
+    shape_log(form or config.log_format)
     with asyncio.Runner(loop_factory=_fastest_loop()) as runner:
-        runner.run(serve(config_path, config))
+        runner.run(serve(source, config, form, watches=watches))
 
 
-async def serve(path: Path, config: Config) -> None:
-    """The gate has run and ended as asked. Raises GateError where it cannot start, with everything undone."""
+async def serve(
+    source: PolicySource, config: Config, form: Literal["text", "json"] | None = None, *, watches: bool = True
+) -> None:
+    """The gate has run and ended as asked. Raises GateError where it cannot start, with everything undone.
+
+    `form` is how it logs whatever the policy says. With `watches` a change of the policy's files is a reload.
+    """
     from gate.server.node import Node
 
     node = Node(config)
     ending = asyncio.Event()
-    reloads = Reloads(path, node)
+    reloads = Reloads(source, node, form)
+    node.reread = reloads.read
     for number in (signal.SIGTERM, signal.SIGINT):
         _on(number, partial(_end, ending, number))
     if hasattr(signal, "SIGHUP"):
@@ -70,10 +93,18 @@ async def serve(path: Path, config: Config) -> None:
     for listener in (node.public, node.admin):
         if listener is not None:
             scheme = "unix:" if listener.port is None else "http://"
-            click.echo(f"gate: {listener.name} listener on {scheme}{listener.address}", err=True)
+            where = f"{listener.name} listener on {scheme}{listener.address}"
+            if (form or config.log_format) == "json":
+                _log.info("%s", where)
+            else:
+                click.echo(f"gate: {where}", err=True)
     reloads.begin()
+    watch = asyncio.create_task(source.follow(reloads.ask), name="policy watch") if watches else None
     await ending.wait()
     _log.info("draining: running responses have %g s", node.config.drain_s)
+    if watch is not None:
+        watch.cancel()
+        await asyncio.wait([watch])
     await reloads.stop()
     await node.stop()
     _log.info("ended")
@@ -85,9 +116,10 @@ class Reloads:
     The file is read in a thread: with many rules that takes a while, in which viewers are served.
     """
 
-    def __init__(self, path: Path, node: Node) -> None:
-        self._path = path
+    def __init__(self, source: PolicySource, node: Node, form: Literal["text", "json"] | None) -> None:
+        self._source = source
         self._node = node
+        self._form = form
         self._asked = False
         self._begun = False
         self._task: asyncio.Task[None] | None = None
@@ -97,6 +129,12 @@ class Reloads:
         self._asked = True
         if self._begun and (self._task is None or self._task.done()):
             self._task = asyncio.create_task(self._run(), name="reload")
+
+    async def read(self) -> None:
+        """The policy has been read again, no earlier than this was called."""
+        self.ask()
+        if self._task is not None:
+            await asyncio.wait([self._task])
 
     def begin(self) -> None:
         """The gate runs: what was asked for is done from here on."""
@@ -115,11 +153,12 @@ class Reloads:
         while self._asked:
             self._asked = False
             try:
-                config = await asyncio.to_thread(load_policy, self._path)
+                config = await asyncio.to_thread(self._source.load)
             except GateError as error:
                 self._node.reload(partial(_refuse, error))
             else:
                 self._node.reload(partial(_give, config))
+                shape_log(self._form or config.log_format)
 
 
 async def _start(node: Node, ending: asyncio.Event) -> bool:

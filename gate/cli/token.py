@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,6 +29,7 @@ Examples:
   gate token --config gate.yaml --all --action read --live --session-limit 3 --subject alice
   gate token --config gate.yaml --resource film.mp4 --single-use
   gate token --config gate.yaml --action create --action read --action destroy --session-owned
+  gate token --config gate.yaml --key sign.jwk.json --resource cam1 --live
   curl -L "http://127.0.0.1:8080/cam1/index.m3u8?token=$(gate token --config gate.yaml --all --live)"
 
 A time T is in Unix seconds, a date (2026-05-04T13:00:00Z; UTC where it names no zone), now, or a distance
@@ -66,35 +68,49 @@ from now (-2h, +30m). A duration is in seconds, or 90s, 15m, 1h, 7d.
 @click.option(
     "--usage", "usage_s", type=whole_seconds, metavar="S", help="How long a session lives from its opening."
 )
-@click.option("--kid", metavar="K", help="Which key signs it.  [default: the application's first]")
+@click.option("--kid", metavar="K", help="Which key signs it.  [default: the application's first that can]")
+@click.option(
+    "--key",
+    "key_path",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The private key that signs it, where the policy holds only its public half.",
+)
 @click.option(
     "--claims", "claims_text", metavar="JSON", help="Claims that replace or join these; null drops one."
 )
-def command(config_path: Path, application: str | None, kid: str | None, **asked: Any) -> None:
+def command(
+    config_path: Path, application: str | None, kid: str | None, key_path: Path | None, **asked: Any
+) -> None:
     """Mint a token: print it, and nothing else.
 
     What the gate would not accept is not minted: the reason is given instead.
     """
     tenant = _find_application(load_policy(config_path).policy.applications, application)
     now = time.time()
-    click.echo(mint(_claims(tenant, now, **asked), tenant, _find_key(tenant, kid), now))
+    if key_path is None:
+        key = _find_key(tenant, kid)
+    else:
+        key = _read_key(tenant, kid, key_path)
+        # A gate knows it from where it is published; here it is taken for that.
+        tenant = replace(tenant, keyring=tenant.keyring.joined([key]))
+    click.echo(mint(_claims(tenant, now, **asked), tenant, key, now))
 
 
 def mint(claims: Mapping[str, Any], application: Application, key: Key, now: float) -> str:
     """The claims, signed: a token that `application` accepts at `now`. Raises UsageError where it would not."""
-    from jwt.exceptions import InvalidKeyError
-
     from gate.core.checks import check_life
     from gate.core.reasons import Deny
     from gate.formats import jwt, read_token
     from gate.formats.claims import check_claims
+    from gate.formats.signatures import UnfitKeyError
 
     if (problem := check_claims(claims)) is not None:
         raise UsageError(problem)
     try:
         text = jwt.sign(claims, key)
-    except InvalidKeyError:
-        raise UsageError(f"the key {key.kid} is not fit for {key.algorithm.value}") from None
+    except UnfitKeyError as error:
+        raise UsageError(f"the key {key.kid} cannot sign: {error}") from None
     if len(text) > jwt.LONGEST:
         raise UsageError(
             f"the token is {len(text)} characters long and may have {jwt.LONGEST}: name fewer resources"
@@ -150,6 +166,8 @@ def _claims(
     claims: dict[str, Any] = {
         "iat": issued_at,
         "exp": issued_at + ttl_s if ttl_s else None,
+        "iss": min(application.issuers, default=None),
+        "aud": min(application.audiences, default=None),
         "sub": subject,
         "grants": dict.fromkeys(actions, grant),
         "live": live or None,
@@ -194,11 +212,42 @@ def _find_application(applications: Mapping[str, Application], name: str | None)
 
 def _find_key(application: Application, kid: str | None) -> Key:
     keys = {key.kid: key for key in application.keyring}
-    if kid is None:
-        return next(iter(keys.values()))
-    if kid not in keys:
+    if application.key_sources and (kid not in keys if kid is not None else not keys):
+        raise UsageError(
+            f"the keys of {application.name} are published ({_places(application)}), and what signs is not: "
+            "name the private key with --key FILE"
+        )
+    if kid is not None and kid not in keys:
         raise UsageError(f"the application {application.name} has no key {kid!r}; known are: {', '.join(keys)}")
-    return keys[kid]
+    able = [key for key in keys.values() if key.signs and kid in (None, key.kid)]
+    if not able:
+        held = "no key that signs" if kid is None else f"only the public half of {kid!r}"
+        raise UsageError(f"the policy holds {held}: name the private key with --key FILE")
+    return able[0]
+
+
+def _read_key(application: Application, kid: str | None, path: Path) -> Key:
+    """The private key in a file, as the key of the application that it belongs to."""
+    from gate.config.keys import read_key_file
+    from gate.formats.signatures import UnfitKeyError
+
+    mine = [key for key in application.keyring if not key.algorithm.symmetric and kid in (None, key.kid)]
+    try:
+        private = read_key_file(path)
+    except UnfitKeyError as error:
+        raise UsageError(f"{path}: {error}") from None
+    if private.signing is None:
+        raise UsageError(f"{path}: this is not a private key")
+    for key in mine:
+        if key.material == private.material:
+            return replace(key, signing=private.signing)
+    if application.key_sources and private.kid not in application.keyring and kid in (None, private.kid):
+        return private
+    raise UsageError(f"{path}: its public half is no key of the application {application.name}")
+
+
+def _places(application: Application) -> str:
+    return ", ".join(source.place for source in application.key_sources)
 
 
 def _explain(refusal: Any, application: Application) -> str:

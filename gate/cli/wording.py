@@ -8,12 +8,12 @@ from typing import Final
 
 import click
 
-from gate.cli.explanation import Decision, Explanation
-from gate.cli.redaction import redact
+from gate.api.explanation import Decision, Explanation
 from gate.core.grants import Action, Grant
 from gate.core.media import Facts, Kind
 from gate.core.token import Token, Warrant
 from gate.core.windows import ALWAYS_MS, LAST_SECOND, Moving, Span
+from gate.wire.redaction import redact
 
 _MOST_NAMES: Final = 10
 _UNITS: Final = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from gate.config.document import load
-from gate.config.models import PolicyFile, Stream, complaints
+from gate.config.document import load, render_route
+from gate.config.keys import read_keyrings
+from gate.config.models import Complaint, PolicyFile, Stream, complaints
 from gate.config.values import TcpAddress, UnixAddress
 from gate.core import policy as core
 from gate.core.credentials import Sources
-from gate.core.keys import Key, Keyring
+from gate.core.keys import Keyring
 from gate.core.media import Layout
+from gate.core.published import KeySource
+from gate.errors import ConfigError, Problem
 from gate.media.layouts import LAYOUTS, HlsLayout, PathLayout
 
 Address = TcpAddress | UnixAddress
@@ -21,8 +25,12 @@ Address = TcpAddress | UnixAddress
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """A policy file, ready to run. `store` is a URL, or None for the embedded one in `state_dir`."""
+    """A policy file, ready to run. `store` is a URL, or None for the embedded one in `state_dir`.
 
+    `file` is what was read, with its secrets, for those who show it without them.
+    """
+
+    file: PolicyFile
     policy: core.Policy
     listen: Address
     admin_listen: Address
@@ -31,6 +39,8 @@ class Config:
     state_dir: Path
     ticket_keys: tuple[bytes, ...]
     drain_s: float
+    log_format: Literal["text", "json"] = "text"
+    log_access: bool = False
 
     def fixed(self) -> tuple[object, ...]:
         """What a running gate cannot change: it takes a restart."""
@@ -41,19 +51,39 @@ class Config:
         )
 
 
-def load_config(path: Path, environ: Mapping[str, str]) -> Config:
-    """The policy file at `path`. Raises ConfigError with everything that is wrong with it."""
-    return compile_config(load(path, PolicyFile, environ=environ, check=complaints), path.parent)
+def load_config(path: Path, environ: Mapping[str, str], files: set[Path] | None = None) -> Config:
+    """The policy file at `path`. Raises ConfigError with everything that is wrong with it.
+
+    `files` gets the paths of the files that it names, secrets and keys, also where it is not right.
+    """
+    keyrings: dict[str, Keyring] = {}
+
+    def check(file: PolicyFile) -> Iterator[Complaint]:
+        yield from complaints(file)
+        if files is not None:
+            keys = [key for application in file.applications.values() for key in application.keys]
+            files.update(path.parent / name for key in keys for name in (key.file, key.jwks_file) if name)
+        read, wrong = read_keyrings(file, path.parent)
+        keyrings.update(read)
+        yield from wrong
+
+    file = load(path, PolicyFile, environ=environ, check=check, files=files)
+    return compile_config(file, path.parent, keyrings)
 
 
-def compile_config(file: PolicyFile, folder: Path) -> Config:
-    """`file` as the core's values; relative paths in it are relative to `folder`."""
+def compile_config(file: PolicyFile, folder: Path, keyrings: Mapping[str, Keyring] | None = None) -> Config:
+    """`file` as the core's values; relative paths in it are relative to `folder`.
+
+    `keyrings` are the applications' own; without them they are read here. Raises ConfigError.
+    """
+    if keyrings is None:
+        keyrings, wrong = read_keyrings(file, folder)
+        if wrong:
+            raise ConfigError([Problem(str(folder), 0, 0, render_route(route), text) for route, text in wrong])
     applications = {
         name: core.Application(
             name=name,
-            keyring=Keyring(
-                Key(key.kid, key.algorithm, key.secret.get_secret_value().encode()) for key in application.keys
-            ),
+            keyring=keyrings[name],
             formats=frozenset(application.formats),
             sources=Sources(
                 query=frozenset(application.sources.query),
@@ -66,6 +96,16 @@ def compile_config(file: PolicyFile, folder: Path) -> Config:
             on_limit=application.on_limit,
             session_end=application.session_end,
             max_usage_s=None if application.max_usage is None else int(application.max_usage),
+            max_session_limit=application.max_session_limit,
+            max_concurrent=application.max_concurrent,
+            issuers=frozenset(application.issuers),
+            audiences=frozenset(application.audiences),
+            required_claims=application.required_claims,
+            require_bind=frozenset(application.require_bind),
+            key_sources=tuple(
+                KeySource(source.url, source.algorithm, source.refresh, source.cooldown)
+                for source in application.jwks
+            ),
         )
         for name, application in file.applications.items()
     }
@@ -108,9 +148,15 @@ def compile_config(file: PolicyFile, folder: Path) -> Config:
             upload=limits.upload,
             tokens_cached=limits.tokens_cached,
         ),
-        version=_version(file),
+        proxies=core.Proxies(
+            networks=tuple(proxy for proxy in file.trusted_proxies if proxy != "unix"),
+            unix="unix" in file.trusted_proxies,
+            header=file.forwarded_header,
+        ),
+        version=_version(file, keyrings),
     )
     return Config(
+        file=file,
         policy=policy,
         listen=file.listen,
         admin_listen=file.admin.listen,
@@ -122,6 +168,8 @@ def compile_config(file: PolicyFile, folder: Path) -> Config:
             for secret in sessions.ticket_keys
         ),
         drain_s=file.drain,
+        log_format=file.log.format,
+        log_access=file.log.access,
     )
 
 
@@ -148,6 +196,14 @@ def _rule(
     )
 
 
-def _version(file: PolicyFile) -> str:
-    """A short name of this policy: the same file has the same name, and it says nothing of its secrets."""
-    return hashlib.sha256(file.model_dump_json().encode()).hexdigest()[:12]
+def _version(file: PolicyFile, keyrings: Mapping[str, Keyring]) -> str:
+    """A short name of this policy: the same file with the same public keys has the same name.
+
+    It says nothing of its secrets.
+    """
+    said = hashlib.sha256(file.model_dump_json().encode())
+    for name, keyring in sorted(keyrings.items()):
+        for key in keyring:
+            public = b"" if key.algorithm.symmetric else hashlib.sha256(key.material).digest()
+            said.update(repr((name, key.kid, key.algorithm.value, public)).encode("utf-8", "backslashreplace"))
+    return said.hexdigest()[:12]

@@ -125,15 +125,17 @@ def load(
     *,
     environ: Mapping[str, str],
     check: Callable[[M], Iterable[tuple[Route, str]]] = lambda loaded: (),
+    files: set[Path] | None = None,
 ) -> M:
     """The model that the policy file at `path` describes, with `!env` names looked up in `environ`.
 
-    `check` says what is wrong between values that are each right by themselves: routes and sentences.
+    `check` says what is wrong between values that are each right by themselves: routes and sentences. `files`
+    gets the path of each file that `!file` names, whether it can be read or not.
 
     Raises ConfigError with every problem of the file, in file order; a file that cannot be read or is not
     YAML has one. The error keeps no link to what caused it: those causes hold values of the file.
     """
-    document = _Document(path, environ)
+    document = _Document(path, environ, set() if files is None else files)
     data = document.compose()
     problems = document.problems
     try:
@@ -142,7 +144,8 @@ def load(
         findings = error.errors(include_url=False, include_input=False)
         problems = [*problems, *_Explanation(document, data, model).problems(findings)]
     else:
-        problems = [*problems, *(document.complaint(route, text) for route, text in check(loaded))]
+        found = ((route, text) for route, text in check(loaded) if not document.is_faulty(route))
+        problems = [*problems, *(document.complaint(route, text) for route, text in found)]
     if problems:
         raise ConfigError(_in_order(problems))
     return loaded
@@ -165,16 +168,17 @@ class _Place:
 class _Document:
     """A policy file as plain data, with the place of each value and the problems of its notation."""
 
-    def __init__(self, path: Path, environ: Mapping[str, str]) -> None:
+    def __init__(self, path: Path, environ: Mapping[str, str], files: set[Path]) -> None:
         self.places: dict[Route, _Place] = {}
         self.problems: list[Problem] = []
         self.secrets: set[str] = set()
         self._file = str(path)
         self._folder = path.parent
         self._environ = environ
+        self._files = files
         self._nodes = 0
         self._depth = 0
-        data, problem = _read(path, MAX_DOCUMENT_BYTES)
+        data, problem = read_file(path, MAX_DOCUMENT_BYTES)
         if problem:
             raise self._fault(0, 0, problem)
         self._text, offset = _decode(data)
@@ -204,13 +208,17 @@ class _Document:
         raise self._fault(len(lines), len(lines[-1]) + 1 if lines else 1, text)
 
     def problem(self, route: Route, line: int, column: int, text: str) -> Problem:
-        return Problem(self._file, line, column, _render(route), text)
+        return Problem(self._file, line, column, render_route(route), text)
 
     def complaint(self, route: Route, text: str) -> Problem:
         """The problem at a route; at the nearest value around it where the file does not hold it itself."""
         held = next((route[:end] for end in range(len(route), 0, -1) if route[:end] in self.places), ())
         place = self.places.get(held)
         return self.problem(route, place.line if place else 0, place.column if place else 0, text)
+
+    def is_faulty(self, route: Route) -> bool:
+        """Whether the notation at the route, or within it, is wrong: what follows from that is no news."""
+        return any(place.faulty and held[: len(route)] == route for held, place in self.places.items())
 
     def _note(self, route: Route, event: Event, text: str) -> None:
         self.problems.append(self.problem(route, *_mark(event), text))
@@ -317,7 +325,9 @@ class _Document:
             return value, ""
         if not event.value:
             return None, "!file takes the path of a file"
-        data, problem = _read(self._folder / event.value, MAX_SECRET_FILE_BYTES, regular=True)
+        path = self._folder / event.value
+        self._files.add(path)
+        data, problem = read_file(path, MAX_SECRET_FILE_BYTES, regular=True)
         text, offset = _decode(data)
         text = text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text
         if not problem and offset is not None:
@@ -622,7 +632,7 @@ def _position(head: str) -> tuple[int, int]:
     return len(lines), len(lines[-1])
 
 
-def _render(route: Route) -> str:
+def render_route(route: Route) -> str:
     """The key path with dots and indices; keys with other characters than those of a name in brackets."""
     text = ""
     for part in route:
@@ -639,7 +649,7 @@ def _in_order(problems: Iterable[Problem]) -> list[Problem]:
     return sorted(set(problems), key=lambda each: (each.line, each.column, each.key, each.text))
 
 
-def _read(path: Path, limit: int, *, regular: bool = False) -> tuple[bytes, str]:
+def read_file(path: Path, limit: int, *, regular: bool = False) -> tuple[bytes, str]:
     """The bytes of a file of at most `limit` bytes, or why there are none.
 
     `regular` refuses pipes and devices: a secret that is read at every reload must not wait for a writer.

@@ -6,23 +6,37 @@ The JSON Schema that editors use is generated from here, and so is the commented
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import ip_address
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from gate.config.values import Duration, HttpUrl, Listen, Network, Secret, Size, TcpAddress
+from gate.config.values import (
+    Duration,
+    HttpUrl,
+    KeysUrl,
+    Listen,
+    Network,
+    Proxy,
+    Secret,
+    Size,
+    TcpAddress,
+    is_loopback,
+)
 from gate.core.grants import Action
 from gate.core.keys import Algorithm
 from gate.core.media import Kind, Role
-from gate.core.policy import METHODS, READING, Access, OnLimit, Pattern, SessionEnd
-from gate.core.token import Format
+from gate.core.policy import METHODS, READING, Access, ForwardedHeader, OnLimit, Pattern, SessionEnd
+from gate.core.token import Bound, Format
 from gate.media import forms
 from gate.media.forms import Open
 from gate.media.layouts import LAYOUTS, HlsLayout, Timeline
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 Complaint = tuple[tuple[str | int, ...], str]
+FilePath = Annotated[str, Field(min_length=1)]
+Claim = Annotated[str, Field(min_length=1, max_length=128)]
+Party = Annotated[str, Field(min_length=1, max_length=512)]
+Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Method = Annotated[str, Field(pattern=r"^(GET|HEAD|OPTIONS|PUT|POST|PATCH|DELETE)$")]
 
 
@@ -31,17 +45,77 @@ class Model(BaseModel):
 
 
 class Key(Model):
-    """A key that an application signs its tokens with."""
+    """A key that an application signs its tokens with: a secret, a key file, or a file with a set of keys."""
 
-    kid: Annotated[str, Field(min_length=1, max_length=128)] = Field(
-        description="The key's id: what a token's header names as kid."
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {"required": [form], "properties": {form: {"type": "string"}}}
+                for form in ("secret", "file", "jwks_file")
+            ]
+        }
     )
-    algorithm: Algorithm = Field(
-        default=Algorithm.HS256, description="The one algorithm of this key; a token's header cannot choose."
+
+    kid: Annotated[str, Field(min_length=1, max_length=128)] | None = Field(
+        default=None,
+        description="The key's id: what a token's header names as kid. A secret needs one; a key file's is the "
+        "one in its JWK, else its thumbprint (RFC 7638); the keys of a set have their own.",
     )
-    secret: Secret = Field(
-        description="The shared secret: at least 32 bytes for HS256, 48 for HS384, 64 for HS512."
+    algorithm: Algorithm | None = Field(
+        default=None,
+        description="The one algorithm of this key; a token's header cannot choose. Without it HS256 for a "
+        "secret, what its JWK says (alg) for a key file, else RS256, ES256 or EdDSA by its kind. Of a set only "
+        "the keys of this algorithm.",
     )
+    secret: Secret | None = Field(
+        default=None,
+        description="The shared secret: at least 32 bytes for HS256, 48 for HS384, 64 for HS512.",
+    )
+    file: FilePath | None = Field(
+        default=None,
+        description="A key file, relative to this file: a public key as PEM, or one JWK. A private key does as "
+        "well, and gate token then signs with it.",
+    )
+    jwks_file: FilePath | None = Field(
+        default=None, description="A JWK set, relative to this file: its signature keys, each by its own kid."
+    )
+
+
+class Jwks(Model):
+    """A URL where an issuer publishes its keys, as a JWK set."""
+
+    url: KeysUrl = Field(
+        description="Where: https, or http to this very machine. An identity provider names it in its metadata "
+        "as jwks_uri. A redirect is not followed."
+    )
+    algorithm: Algorithm | None = Field(
+        default=None,
+        description="Only keys of this algorithm. Without it each key's own (alg), else RS256, ES256 or EdDSA "
+        "by its kind.",
+    )
+    refresh: Duration = Field(
+        default=600.0,
+        description="How often it is fetched: a key that its issuer takes out stops working within this time.",
+    )
+    cooldown: Duration = Field(
+        default=30.0,
+        description="How long after a fetch no token of an unknown key causes another. A new key should be "
+        "published for longer than this before it signs.",
+    )
+
+    @field_validator("algorithm")
+    @classmethod
+    def _is_public(cls, value: Algorithm | None) -> Algorithm | None:
+        if value is not None and value.symmetric:
+            raise ValueError(f"{value.value} needs a secret, and what is published is none")
+        return value
+
+    @field_validator("refresh", "cooldown")
+    @classmethod
+    def _is_some_time(cls, value: float) -> float:
+        if value < 1:
+            raise ValueError("expected at least 1s")
+        return value
 
 
 class Sources(Model):
@@ -57,7 +131,27 @@ class Sources(Model):
 class Application(Model):
     """A tenant: its keys, and what its tokens may be."""
 
-    keys: tuple[Key, ...] = Field(min_length=1, description="The keys that verify this application's tokens.")
+    model_config = ConfigDict(
+        json_schema_extra={
+            "allOf": [
+                {
+                    "anyOf": [
+                        {"required": [form], "properties": {form: {"type": "array", "minItems": 1}}}
+                        for form in ("keys", "jwks")
+                    ]
+                }
+            ]
+        }
+    )
+
+    keys: tuple[Key, ...] = Field(
+        default=(), description="The keys that verify this application's tokens. None are needed beside jwks."
+    )
+    jwks: tuple[Jwks, ...] = Field(
+        default=(),
+        description="Where issuers publish more of them. Of one kid the keys above count first, then the first "
+        "of these.",
+    )
     formats: tuple[Format, ...] = Field(
         default=(Format.JWT,), min_length=1, description="Accepted token formats."
     )
@@ -67,6 +161,33 @@ class Application(Model):
     )
     unlimited_ttl: bool = Field(
         default=False, description="Whether a token without an end is accepted. Avoid: it can only be revoked."
+    )
+    issuers: tuple[Party, ...] = Field(
+        default=(), description="Accepted issuers (iss). Empty: any, and none. Name the identity provider here."
+    )
+    audiences: tuple[Party, ...] = Field(
+        default=(),
+        description="Who we are (aud): a token that is not meant for one of these is refused. Empty: not "
+        "asked. Name one as soon as the issuer serves others too.",
+    )
+    required_claims: tuple[Claim, ...] = Field(
+        default=(), description="Claims that a token must have, such as sub or jti."
+    )
+    require_bind: tuple[Bound, ...] = Field(
+        default=(), description="What a token must be bound to by its bind claim: ip, user_agent, origin."
+    )
+    max_session_limit: Count | None = Field(
+        default=None,
+        description="The most sessions that a token opens; one with a larger limit, or none, gets this.",
+    )
+    max_concurrent: Count | None = Field(
+        default=None,
+        description="The most playbacks at once; a token with a larger max_concurrent, or none, gets this.",
+    )
+    max_usage: Duration | None = Field(
+        default=None,
+        description="How long a session lives at the most, from its opening; a token with a longer "
+        "usage_expiration_time, or none, gets this. session_end usage needs it.",
     )
     on_limit: OnLimit = Field(
         default=OnLimit.REJECT,
@@ -78,10 +199,14 @@ class Application(Model):
         description="token: a session ends with its token. usage: the token is checked at joining only, and "
         "max_usage ends the session.",
     )
-    max_usage: Duration | None = Field(
-        default=None, description="With session_end usage: how long a session lives at the most."
-    )
     leeway: Duration = Field(default=60.0, description="How far ahead the clock of a token's maker may be.")
+
+    @field_validator("max_usage")
+    @classmethod
+    def _is_some_time(cls, value: float | None) -> float | None:
+        if value is not None and value < 1:
+            raise ValueError("expected at least 1s")
+        return value
 
 
 class Origin(Model):
@@ -256,6 +381,18 @@ class Limits(Model):
     )
 
 
+class Log(Model):
+    """What the gate writes to stderr."""
+
+    format: Literal["text", "json"] = Field(
+        default="text", description="text: lines for people. json: a JSON object a line, for programs."
+    )
+    access: bool = Field(
+        default=False,
+        description="Whether every answered request is a line; without it only those refused are.",
+    )
+
+
 class Admin(Model):
     """The listener for operators: /healthz, /readyz, /metrics."""
 
@@ -269,6 +406,15 @@ class PolicyFile(Model):
     """The gate's policy."""
 
     listen: Listen = Field(default=TcpAddress("127.0.0.1", 8080), description="Where viewers connect.")
+    trusted_proxies: tuple[Proxy, ...] = Field(
+        default=(),
+        description="Networks of proxies in front whose forwarding headers are believed; unix for those that "
+        "connect to a Unix socket.",
+    )
+    forwarded_header: ForwardedHeader = Field(
+        default=ForwardedHeader.X_FORWARDED_FOR,
+        description="By which header those proxies name their client; the other one is not read.",
+    )
     admin: Admin = Field(default=Admin(), description="The listener for operators.")
     store: str = Field(
         default="embedded",
@@ -286,6 +432,7 @@ class PolicyFile(Model):
     sessions: Sessions = Field(default=Sessions(), description="Sessions and their links.")
     cors: Cors = Field(default=Cors(), description="What web pages of other sites may do.")
     limits: Limits = Field(default=Limits(), description="What one client may cost.")
+    log: Log = Field(default=Log(), description="What the gate writes to stderr.")
     drain: Duration = Field(default=10.0, description="How long running responses may go on at a shutdown.")
 
     @field_validator("store")
@@ -299,20 +446,17 @@ class PolicyFile(Model):
 def complaints(policy: PolicyFile) -> Iterator[Complaint]:
     """What is wrong between values that are each right by themselves: where, and a sentence."""
     for name, application in policy.applications.items():
-        if (application.session_end is SessionEnd.USAGE) != (application.max_usage is not None):
-            yield ("applications", name), "session_end usage goes with max_usage, and needs it"
-        place = ("applications", name, "keys")
-        seen: set[str] = set()
+        if application.session_end is SessionEnd.USAGE and application.max_usage is None:
+            yield ("applications", name), "session_end usage needs max_usage"
+        if not application.keys and not application.jwks:
+            yield ("applications", name), "an application needs keys: name some in keys, or their URL in jwks"
+        named = [(source.url, source.algorithm) for source in application.jwks]
+        for at, source in enumerate(named):
+            if source in named[:at]:
+                yield ("applications", name, "jwks", at), "this URL is there already, for the same keys"
         for at, key in enumerate(application.keys):
-            if key.kid in seen:
-                yield (*place, at, "kid"), "this kid names another key of the application"
-            seen.add(key.kid)
-            length = len(key.secret.get_secret_value().encode())
-            if length < key.algorithm.shortest_key:
-                yield (
-                    (*place, at, "secret"),
-                    f"{key.algorithm.value} needs at least {key.algorithm.shortest_key} bytes",
-                )
+            place = ("applications", name, "keys", at)
+            yield from ((place + route, text) for route, text in _key_complaints(key))
     for name in policy.layouts:
         if name in (*LAYOUTS, HlsLayout.name):
             yield ("layouts", name), "this is the name of a layout that is built in"
@@ -322,8 +466,22 @@ def complaints(policy: PolicyFile) -> Iterator[Complaint]:
         if len(secret.get_secret_value().encode()) < 32:
             yield ("sessions", "ticket_keys", at), "a secret for tickets needs at least 32 bytes"
     listen = policy.admin.listen
-    if isinstance(listen, TcpAddress) and policy.admin.token is None and not _is_loopback(listen.host):
+    if isinstance(listen, TcpAddress) and policy.admin.token is None and not is_loopback(listen.host):
         yield ("admin", "listen"), "beyond the loopback interface the admin listener needs a token"
+
+
+def _key_complaints(key: Key) -> Iterator[Complaint]:
+    """What is wrong with a key that its file need not be read for."""
+    if [key.secret, key.file, key.jwks_file].count(None) != 2:
+        yield (), "a key is one of secret, file and jwks_file"
+    elif key.secret is not None:
+        algorithm = key.algorithm or Algorithm.HS256
+        if key.kid is None:
+            yield (), "a secret needs a kid"
+        if not algorithm.symmetric:
+            yield ("algorithm",), f"{algorithm.value} needs a public key: bring it in with file"
+    elif key.jwks_file is not None and key.kid is not None:
+        yield ("kid",), "the keys of a set have their own kid"
 
 
 def _stream_complaints(policy: PolicyFile, at: int, stream: Stream) -> Iterator[Complaint]:
@@ -353,11 +511,3 @@ def _stream_complaints(policy: PolicyFile, at: int, stream: Stream) -> Iterator[
         yield ("streams", at), "networks go with access protected, and it needs them"
     if stream.match.startswith(policy.sessions.prefix):
         yield ("streams", at, "match"), f"{policy.sessions.prefix} is the gate's own path"
-
-
-def _is_loopback(host: str) -> bool:
-    """Whether only this machine reaches `host`. A name that begins like one of its own need not lead here."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host.lower().removesuffix(".") == "localhost"

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
-from typing import Annotated, ClassVar, Final
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import BeforeValidator, PlainSerializer, PlainValidator, SecretStr, WithJsonSchema
 from pydantic_core import SchemaSerializer, core_schema
@@ -39,6 +39,8 @@ _URL_PATTERN: Final = (
 
 # The path of a base URL: RFC 3986 pchar. A percent sign must begin an escape.
 _URL_PATH: Final = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*)*")
+# RFC 3986, section 3.4, without what browsers would escape.
+_URL_QUERY: Final = re.compile(r"(?:[A-Za-z0-9._~!$&()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*")
 # RFC 1123 labels, and the underscore that container networks use in their service names.
 _HOST_LABEL: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 
@@ -159,6 +161,22 @@ def read_network(value: object) -> IPv4Network | IPv6Network:
     return network
 
 
+def read_proxy(value: object) -> IPv4Network | IPv6Network | Literal["unix"]:
+    """The network of proxies that are trusted, or ``unix`` for whoever connects to a Unix socket.
+
+    Not a network of everybody: whose word is taken must be somebody in particular.
+    """
+    if value == "unix":
+        return "unix"
+    try:
+        network = read_network(value)
+    except ValueError as error:
+        raise ValueError(f"{error}, or unix" if str(error) == _NETWORK_EXPECTED else str(error)) from None
+    if network.prefixlen == 0:
+        raise ValueError("this is everybody, and anybody could write any address: name the proxies")
+    return network
+
+
 def read_http_url(value: object) -> str:
     """The URL with scheme and host in lower case and without a slash at its end.
 
@@ -175,6 +193,29 @@ def read_http_url(value: object) -> str:
         raise ValueError("the path of a URL holds plain segments only: no //, . or .., the rest escaped")
     place = f"[{host}]" if ":" in host else host
     return f"{scheme.lower()}://{place}{'' if port is None else f':{_read_port(port, lowest=1)}'}{path}"
+
+
+def read_keys_url(value: object) -> str:
+    """The URL of a set of keys, as it is asked for: with its query and the slash at its end, if any.
+
+    https, since whoever can write on the way could put in a key of his own; http to this very machine.
+    """
+    base, mark, query = value.partition("?") if isinstance(value, str) else (value, "", "")
+    url = read_http_url(base)
+    found = re.fullmatch(_URL_PATTERN, url)
+    if url.startswith("http:") and found is not None and not is_loopback(found[2].strip("[]")):
+        raise ValueError("keys come over https: only from this very machine, such as 127.0.0.1, http will do")
+    if not _URL_QUERY.fullmatch(query):
+        raise ValueError("the query of a URL holds plain characters only, the rest escaped, and no fragment")
+    return f"{url}{'/' if str(base).endswith('/') else ''}{mark}{query}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches `host`. A name that begins like one of its own need not lead here."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower().removesuffix(".") == "localhost"
 
 
 def read_secret(value: object) -> str | SecretStr:
@@ -276,6 +317,16 @@ Network = Annotated[
     ),
 ]
 
+Proxy = Annotated[
+    IPv4Network | IPv6Network | Literal["unix"],
+    PlainValidator(read_proxy),
+    PlainSerializer(str, return_type=str, when_used="json"),
+    _schema(
+        r"(?:unix|[0-9A-Fa-f.:]+(?:/[1-9][0-9]{0,2})?)",
+        "A network in CIDR form, 10.0.0.0/8 or fd00::/8, a single IP address, or unix.",
+    ),
+]
+
 HttpUrl = Annotated[
     str,
     PlainValidator(read_http_url),
@@ -285,6 +336,15 @@ HttpUrl = Annotated[
     ),
 ]
 """No slash at its end: a path that begins with one can be appended as it is."""
+
+KeysUrl = Annotated[
+    str,
+    PlainValidator(read_keys_url),
+    _schema(
+        rf"{_URL_PATTERN}(\?[^#]*)?",
+        "An https URL, or an http one of this very machine. No user name, no fragment.",
+    ),
+]
 
 Secret = Annotated[
     SecretStr,

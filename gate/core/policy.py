@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from ipaddress import IPv4Network, IPv6Network
 from types import MappingProxyType
@@ -14,8 +14,9 @@ from gate.core.credentials import DEFAULT_SOURCES, Sources
 from gate.core.grants import Action
 from gate.core.keys import Keyring
 from gate.core.media import Layout
+from gate.core.published import KeySource
 from gate.core.target import Target
-from gate.core.token import Format
+from gate.core.token import Bound, Format
 
 Network = IPv4Network | IPv6Network
 _PART: Final = re.compile(r"\{([a-z][a-z0-9_]*)\}")
@@ -64,7 +65,12 @@ READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """A tenant: its keys, what it accepts, and how long its tokens may live."""
+    """A tenant: its keys, what it accepts, and how much its tokens may give.
+
+    `keyring` holds its own keys and, while a gate runs, those that its `key_sources` publish.
+    `issuers` and `audiences` empty: any. `max_session_limit`, `max_concurrent` and `max_usage_s` hold a token
+    that gives more, or names no limit (`gate.core.terms`); `max_ttl_s` refuses it.
+    """
 
     name: str
     keyring: Keyring
@@ -76,6 +82,13 @@ class Application:
     on_limit: OnLimit = OnLimit.REJECT
     session_end: SessionEnd = SessionEnd.TOKEN
     max_usage_s: int | None = None
+    max_session_limit: int | None = None
+    max_concurrent: int | None = None
+    issuers: frozenset[str] = frozenset()
+    audiences: frozenset[str] = frozenset()
+    required_claims: tuple[str, ...] = ()
+    require_bind: frozenset[Bound] = frozenset()
+    key_sources: tuple[KeySource, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +225,22 @@ class Limits:
     tokens_cached: int = 20_000
 
 
+class ForwardedHeader(Enum):
+    """By which header proxies tell whom they were asked by; the other one is not read."""
+
+    X_FORWARDED_FOR = "X-Forwarded-For"
+    FORWARDED = "Forwarded"
+
+
+@dataclass(frozen=True, slots=True)
+class Proxies:
+    """Whose word about a client is taken: that of the `networks`, and of whoever comes over a Unix socket."""
+
+    networks: tuple[Network, ...] = ()
+    unix: bool = False
+    header: ForwardedHeader = ForwardedHeader.X_FORWARDED_FOR
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """Everything that a request is decided by."""
@@ -221,6 +250,7 @@ class Policy:
     sessions: SessionRules = SessionRules()
     cors: Cors = Cors()
     limits: Limits = Limits()
+    proxies: Proxies = Proxies()
     version: str = ""
     _index: Mapping[str | None, tuple[StreamRule, ...]] = field(init=False, repr=False, compare=False)
 
@@ -234,6 +264,15 @@ class Policy:
             if parts is not None:
                 return rule, parts
         return None
+
+    def with_keyring(self, name: str, keyring: Keyring) -> Policy:
+        """The same policy with another keyring for the application `name`, which it must have."""
+        before = self.applications[name]
+        after = replace(before, keyring=keyring)
+        rules = tuple(
+            replace(rule, application=after) if rule.application is before else rule for rule in self.rules
+        )
+        return replace(self, rules=rules, applications={**self.applications, name: after})
 
 
 def _index_by_first(rules: Iterable[StreamRule]) -> dict[str | None, tuple[StreamRule, ...]]:

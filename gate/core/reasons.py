@@ -42,6 +42,10 @@ class Reason(Enum):
     TOKEN_ALGORITHM = "token_algorithm"
     UNKNOWN_KEY = "unknown_key"
     CLAIM_INVALID = "claim_invalid"
+    CLAIM_MISSING = "claim_missing"
+    ISSUER_NOT_ACCEPTED = "issuer_not_accepted"
+    AUDIENCE_NOT_ACCEPTED = "audience_not_accepted"
+    BINDING_REQUIRED = "binding_required"
     EXPIRY_REQUIRED = "expiry_required"
     LIFETIME_TOO_LONG = "lifetime_too_long"
     TOKEN_EXPIRED = "token_expired"
@@ -66,6 +70,7 @@ class Reason(Enum):
 
     # Trouble that is not the viewer's.
     STORE_UNAVAILABLE = "store_unavailable"
+    KEYS_UNAVAILABLE = "keys_unavailable"
     ORIGIN_UNREACHABLE = "origin_unreachable"
     ORIGIN_TIMEOUT = "origin_timeout"
     ORIGIN_INVALID = "origin_invalid"
@@ -96,6 +101,14 @@ RULES: Final[dict[Reason, Rule]] = {
         401, "The token names a key that the gate does not know.", challenge="invalid_token"
     ),
     Reason.CLAIM_INVALID: Rule(401, "A claim of the token is not valid.", challenge="invalid_token"),
+    Reason.CLAIM_MISSING: Rule(401, "The token lacks a claim that it must have.", challenge="invalid_token"),
+    Reason.ISSUER_NOT_ACCEPTED: Rule(
+        401, "The token's issuer is not one that the policy accepts.", challenge="invalid_token"
+    ),
+    Reason.AUDIENCE_NOT_ACCEPTED: Rule(401, "The token is meant for somebody else.", challenge="invalid_token"),
+    Reason.BINDING_REQUIRED: Rule(
+        401, "The token must be bound to a client and is not.", challenge="invalid_token"
+    ),
     Reason.EXPIRY_REQUIRED: Rule(401, "The token has no end and must have one.", challenge="invalid_token"),
     Reason.LIFETIME_TOO_LONG: Rule(
         401, "The token outlives what the policy allows.", challenge="invalid_token"
@@ -118,6 +131,7 @@ RULES: Final[dict[Reason, Rule]] = {
     Reason.SESSION_LIMIT: Rule(403, "The token has opened all the sessions that it may."),
     Reason.TOO_MANY_PLAYBACKS: Rule(409, "Too many playbacks at once."),
     Reason.STORE_UNAVAILABLE: Rule(503, "The gate cannot reach its session store.", retry_after_s=2),
+    Reason.KEYS_UNAVAILABLE: Rule(503, "The gate lacks the keys of the token's issuer.", retry_after_s=2),
     Reason.ORIGIN_UNREACHABLE: Rule(502, "The origin cannot be reached."),
     Reason.ORIGIN_TIMEOUT: Rule(504, "The origin did not answer in time."),
     Reason.ORIGIN_INVALID: Rule(502, "The origin's answer is not usable."),

@@ -41,6 +41,14 @@ class Rights:
         return self.live and self.dvr and self.copy
 
 
+class Bound(Enum):
+    """What a token can be bound to."""
+
+    IP = "ip"
+    USER_AGENT = "user_agent"
+    ORIGIN = "origin"
+
+
 @dataclass(frozen=True, slots=True)
 class Bind:
     """The client that a token is bound to; what is None does not bind."""
@@ -88,6 +96,8 @@ class Token:
     session_limit: int | None = None
     max_concurrent: int | None = None
     single_use: bool = False
+    issuer: str | None = None
+    audiences: tuple[str, ...] = ()
 
     @property
     def counted(self) -> bool:

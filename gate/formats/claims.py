@@ -17,7 +17,7 @@ checked, because a mistyped restriction must not become a permission.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from ipaddress import ip_network
 from types import MappingProxyType
 from typing import Any, Final
@@ -48,12 +48,19 @@ class _InvalidError(Exception):
 
 
 def read_claims(
-    claims: Mapping[str, Any], application: str, form: Format, signing_input: bytes
+    claims: Mapping[str, Any],
+    application: str,
+    form: Format,
+    signing_input: bytes,
+    required: Iterable[str] = (),
 ) -> Token | Deny:
     """The token that verified `claims` describe, or CLAIM_INVALID with a sentence naming the claim.
 
-    `signing_input` identifies a token that has neither ``jti`` nor ``nonce``.
+    `signing_input` identifies a token that has neither ``jti`` nor ``nonce``. Without one of the claims that
+    are `required` it is CLAIM_MISSING; null is nothing.
     """
+    if (lacking := next((name for name in required if claims.get(name) is None), None)) is not None:
+        return Deny(Reason.CLAIM_MISSING, f"the token must have {lacking}")
     try:
         return _read(claims, application, form, signing_input)
     except _InvalidError as invalid:
@@ -67,8 +74,8 @@ def check_claims(claims: Mapping[str, Any]) -> str | None:
 
 
 def _read(claims: Mapping[str, Any], application: str, form: Format, signing_input: bytes) -> Token:
-    _text(claims, "iss")
-    _check_audience(claims)
+    issuer = _text(claims, "iss")
+    audiences = _audiences(claims)
     subject = _text(claims, "sub")
     name = _name(claims)
     identity = token_id(application, name) if name is not None else unnamed_token_id(application, signing_input)
@@ -95,6 +102,8 @@ def _read(claims: Mapping[str, Any], application: str, form: Format, signing_inp
         session_limit=session_limit,
         max_concurrent=_count(claims, "max_concurrent"),
         single_use=single_use,
+        issuer=issuer,
+        audiences=audiences,
     )
 
 
@@ -105,13 +114,15 @@ def _name(claims: Mapping[str, Any]) -> str | None:
     return nonce if jti is None else jti
 
 
-def _check_audience(claims: Mapping[str, Any]) -> None:
+def _audiences(claims: Mapping[str, Any]) -> tuple[str, ...]:
     """One text or an array of texts (RFC 7519, section 4.1.3); an empty array would address nobody."""
     value = claims.get("aud")
     if not isinstance(value, list):
-        _text(claims, "aud")
-    elif not 0 < len(value) <= MOST_AUDIENCES or not all(isinstance(name, str) and name for name in value):
+        name = _text(claims, "aud")
+        return () if name is None else (name,)
+    if not 0 < len(value) <= MOST_AUDIENCES or not all(isinstance(name, str) and name for name in value):
         raise _InvalidError(f"aud must be text or an array of 1 to {MOST_AUDIENCES} texts")
+    return tuple(value)
 
 
 def _expiry(claims: Mapping[str, Any]) -> int | None:

@@ -20,6 +20,7 @@ from aiohttp import web
 from gate.core.credentials import DEFAULT_SOURCES
 from gate.core.decision import decide, locate, settle
 from gate.core.grants import Action
+from gate.core.keys import Keyring, UnknownKey
 from gate.core.media import Role
 from gate.core.policy import Access, Application, OnLimit, Policy
 from gate.core.reasons import Deny, Reason
@@ -34,6 +35,8 @@ from gate.proxy.known import Playbacks, Recent, Responses, is_revoked
 from gate.proxy.ledger import Ledger
 from gate.proxy.origin import Reply, Upstream
 from gate.proxy.ownership import name_created, names_destroyed, names_of, reads_answer
+from gate.proxy.published import PublishedKeys
+from gate.proxy.record import Journal, Record
 from gate.proxy.relay import relay, respond
 from gate.proxy.session_api import SessionApi
 from gate.proxy.uploads import Upload
@@ -55,6 +58,7 @@ class Gatekeeper:
         policy: Policy,
         *,
         tickets: TicketKeys,
+        keys: PublishedKeys,
         ledger: Ledger,
         control: Control,
         upstream: Upstream,
@@ -62,9 +66,12 @@ class Gatekeeper:
         responses: Responses,
         metrics: Metrics,
         cut: Callable[[asyncio.Transport], None],
+        log_all: Callable[[], bool] = lambda: False,
     ) -> None:
+        """`log_all` tells whether every answered request is logged, or the refused ones only."""
         self._policy = policy
         self._tickets = tickets
+        self._keys = keys
         self._ledger = ledger
         self._control = control
         self._upstream = upstream
@@ -72,20 +79,36 @@ class Gatekeeper:
         self._responses = responses
         self._metrics = metrics
         self._cut = cut
+        self._journal = Journal(metrics, log_all)
         self._tokens: Recent[Token] = Recent(policy.limits.tokens_cached)
         self._opened: Recent[Ticket] = Recent(policy.limits.tokens_cached)
-        self._api = SessionApi(ledger, control, self._seal, self._read_ticket)
+        self._api = SessionApi(ledger, control, keys, self._seal, self._read_ticket)
         self.draining = False
 
     @property
     def policy(self) -> Policy:
         return self._policy
 
+    @property
+    def tickets(self) -> TicketKeys:
+        """The keys that seal and open links now."""
+        return self._tickets
+
     def adopt(self, policy: Policy) -> None:
         """Every request from now on is decided by `policy`; nothing verified under the old one is kept."""
         self._policy = policy
         self._tokens = Recent(policy.limits.tokens_cached)
         self._opened = Recent(policy.limits.tokens_cached)
+
+    def adopt_keyring(self, name: str, keyring: Keyring) -> None:
+        """The tokens of the application `name` are verified with this ring from now on.
+
+        What was verified with a key that is gone is verified anew. A session goes on: its link is no token.
+        """
+        before = self._policy.applications[name].keyring
+        self._policy = self._policy.with_keyring(name, keyring)
+        if not keyring.holds(before):
+            self._tokens.clear()
 
     def adopt_ticket_keys(self, tickets: TicketKeys) -> None:
         """Links are sealed with the first of these keys from now on, and opened with any of them."""
@@ -95,42 +118,46 @@ class Gatekeeper:
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """The answer to a request: the origin's, or the gate's own."""
         policy = self._policy
-        request_id = secrets.token_hex(8)
+        with self._journal.begin(request, policy) as record:
+            response = await self._handle(request, policy, record)
+            return record.answer(response) if isinstance(response, web.Response) else response
+
+    async def _handle(self, request: web.BaseRequest, policy: Policy, record: Record) -> web.StreamResponse:
         cors = cors_fields(policy.cors, request.headers.get("Origin"))
         asked_method = request.headers.get("Access-Control-Request-Method")
         if request.method == "OPTIONS" and "Origin" in request.headers and asked_method is not None:
-            self._metrics.decisions.labels("preflight", "").inc()
+            record.decide("preflight")
             fields = request.headers.get("Access-Control-Request-Headers")
-            return respond(preflight(request_id, cors, policy.cors.max_age_s, fields))
+            return respond(preflight(record.request_id, cors, policy.cors.max_age_s, fields))
         try:
             asked = self._api.find(request, policy)
             if asked is not None and not self.draining:
-                answer = await self._api.answer(request, asked, policy, request_id, cors)
-                if isinstance(answer, Deny):
-                    return self._refuse(request, answer, request_id, cors)
-                return respond(answer)
-            verdict = await self._judge(request, policy)
+                answer = await self._api.answer(request, asked, policy, record, cors)
+                return self._refuse(record, answer, cors) if isinstance(answer, Deny) else respond(answer)
+            verdict = await self._judge(request, policy, record)
             if isinstance(verdict, Permit):
-                return await self._forward(request, verdict, policy, request_id, cors)
+                return await self._forward(request, verdict, policy, record, cors)
         except StoreError as error:
-            _log.warning("%s: %s", request_id, error)
+            _log.warning("%s: %s", record.request_id, error)
             verdict = Deny(Reason.STORE_UNAVAILABLE)
         except OriginError as error:
-            _log.warning("%s: %s", request_id, error)
+            _log.warning("%s: %s", record.request_id, error)
             verdict = Deny(_reason_of(error))
         if isinstance(verdict, Issue):
-            self._metrics.decisions.labels("redirect", "").inc()
+            record.decide("redirect")
+            record.session = verdict.ticket.session
             link = session_link(policy.sessions.prefix, self._seal(verdict.ticket), verdict.place.target)
-            return respond(redirect(link, request_id, cors))
-        return self._refuse(request, verdict, request_id, cors)
+            return respond(redirect(link, record.request_id, cors))
+        return self._refuse(record, verdict, cors)
 
-    async def _judge(self, request: web.BaseRequest, policy: Policy) -> Permit | Issue | Deny:
+    async def _judge(self, request: web.BaseRequest, policy: Policy, record: Record) -> Permit | Issue | Deny:
         if self.draining:
             return Deny(Reason.DRAINING)
-        ask = Ask(request.method, request.raw_path, request.headers, request.remote or "")
+        ask = Ask(request.method, request.raw_path, request.headers, record.peer.address)
         place = locate(ask, policy)
         if isinstance(place, Deny):
             return place
+        record.place = place
         if request.body_exists and place.action is Action.READ:
             return Deny(Reason.BODY_NOT_ALLOWED)
         if (request.content_length or 0) > policy.limits.upload:
@@ -142,7 +169,11 @@ class Gatekeeper:
         ticket = self._open_ticket(place)
         if isinstance(ticket, Deny):
             return ticket
+        if ticket is not None:
+            record.session = ticket.session
         token = self._verify(place)
+        if isinstance(token, UnknownKey) and place.token is not None and place.application is not None:
+            token = await self._verify_late(place.token, place.application, token, ticket)
         if isinstance(token, Deny):
             return token
         return await self._decide(request, ask, place, token, ticket)
@@ -172,7 +203,9 @@ class Gatekeeper:
         verdict = decide(ask, place, token, ticket, known, self._control.revoked, now, owned=owned)
         if isinstance(verdict, Admit):
             opening = verdict.opening
-            return settle(verdict, await ledger.open(opening, _facts(request, place, opening.token.subject)))
+            return settle(
+                verdict, await ledger.open(opening, _facts(ask.address, request, place, opening.token.subject))
+            )
         if isinstance(verdict, Permit) and verdict.renew is not None:
             try:
                 outcome = await ledger.extend(verdict.renew)
@@ -184,30 +217,31 @@ class Gatekeeper:
         return verdict
 
     async def _forward(
-        self, request: web.BaseRequest, permit: Permit, policy: Policy, request_id: str, cors: Fields
+        self, request: web.BaseRequest, permit: Permit, policy: Policy, record: Record, cors: Fields
     ) -> web.StreamResponse:
-        place = permit.place
+        place, record.session = permit.place, permit.session
         transport = request.transport
         if transport is None:
             raise ConnectionResetError("the client has left")
         verdict: Permit | Deny = permit
         if place.action is not Action.READ:
             # An upload is a use: it counts before any of it reaches the origin.
-            verdict, _ = await self._commit(request, permit)
+            verdict, _ = await self._commit(request, permit, record)
             if isinstance(verdict, Permit) and is_revoked(verdict, self._control.revoked):
                 # While the store was asked: a write cannot be taken back.
                 verdict = Deny(Reason.REVOKED)
         if isinstance(verdict, Deny):
-            return self._refuse(request, verdict, request_id, cors)
+            return self._refuse(record, verdict, cors)
         with (
             self._playbacks.running(verdict.session, place.client),
             self._responses.watch(verdict, lambda: self._end(transport)),
         ):
-            reply = await self._ask_origin(request, transport, verdict, policy, request_id)
+            reply = await self._ask_origin(request, transport, verdict, policy, record)
             if isinstance(reply, Deny):
-                return self._refuse(request, reply, request_id, cors)
+                return self._refuse(record, reply, cors)
             async with reply:
-                return await self._answer(request, verdict, reply, policy, request_id, cors)
+                record.origin_status = reply.status
+                return await self._answer(request, verdict, reply, policy, record, cors)
 
     async def _ask_origin(
         self,
@@ -215,24 +249,21 @@ class Gatekeeper:
         transport: asyncio.Transport,
         permit: Permit,
         policy: Policy,
-        request_id: str,
+        record: Record,
     ) -> Reply | Deny:
         place = permit.place
         origin = place.rule.origin
         fields = for_origin(
             request.raw_headers,
             place.application.sources if place.application else DEFAULT_SOURCES,
-            address=request.remote or "",
-            # Not `request.host`: without a Host field that would be this machine's name, looked up in DNS.
-            host=request.headers.get("Host", ""),
-            scheme=request.scheme,
-            request_id=request_id,
+            peer=record.peer,
+            request_id=record.request_id,
             whole=_is_read(permit),
             precondition=permit.precondition,
         )
         body = None
         if place.action is not Action.READ and request.body_exists:
-            body = Upload(request, transport, policy.limits.upload)
+            body = Upload(request, transport, policy.limits.upload, record.receive)
             if request.content_length is not None:
                 fields.append(("Content-Length", str(request.content_length)))
         asked_at = time.monotonic()
@@ -252,7 +283,7 @@ class Gatekeeper:
         permit: Permit,
         reply: Reply,
         policy: Policy,
-        request_id: str,
+        record: Record,
         cors: Fields,
     ) -> web.StreamResponse:
         place, first = permit.place, False
@@ -265,34 +296,40 @@ class Gatekeeper:
             if permit.probe and permit.session is None:
                 verdict = Deny(Reason.SESSION_REQUIRED)
             else:
-                verdict, first = await self._commit(request, permit)
+                verdict, first = await self._commit(request, permit, record)
         if isinstance(verdict, Permit) and is_revoked(verdict, self._control.revoked):
             # While origin and store were asked; from here on the response is watched.
             verdict = Deny(Reason.REVOKED)
         if isinstance(verdict, Deny):
-            return self._refuse(request, verdict, request_id, cors)
-        self._metrics.decisions.labels("permit", "").inc()
+            return self._refuse(record, verdict, cors)
+        record.decide("permit")
+        record.status = reply.status
         link = f"{policy.sessions.prefix}{permit.prefix}" if permit.prefix else ""
         unsent = permit.commit if first else None
 
-        def send() -> None:
+        def send(size: int) -> None:
             nonlocal unsent
             unsent = None
+            record.send(size)
 
-        with self._playbacks.running(permit.session, place.client):
+        watched = _short(place.facts.resource, 256) if reply.status in (200, 206) else ""
+        with self._playbacks.running(permit.session, place.client, watched):
             try:
                 stall_s = policy.limits.stall_timeout_s
-                return await relay(request, permit, reply, link, cors, stall_s, self._cut, send)
+                host = record.peer.host
+                return await relay(request, permit, reply, link, host, cors, stall_s, self._cut, send)
             finally:
                 if unsent is not None:
                     self._ledger.give_back(unsent, place.client)
 
-    async def _commit(self, request: web.BaseRequest, permit: Permit) -> tuple[Permit | Deny, bool]:
+    async def _commit(
+        self, request: web.BaseRequest, permit: Permit, record: Record
+    ) -> tuple[Permit | Deny, bool]:
         if permit.commit is None:
             return permit, False
         application = permit.place.application
         on_limit = OnLimit.REJECT if application is None else application.on_limit
-        facts = _facts(request, permit.place, permit.commit.subject)
+        facts = _facts(record.peer.address, request, permit.place, permit.commit.subject)
         verdict, first = await self._ledger.commit(permit, on_limit, facts)
         if isinstance(verdict, Permit) and verdict.session is not None and verdict.ends_at != permit.ends_at:
             # It was renewed since its link was made, maybe on another gate.
@@ -310,23 +347,38 @@ class Gatekeeper:
             if name is not None:
                 await self._ledger.own(permit, name)
 
-    def _refuse(self, request: web.BaseRequest, deny: Deny, request_id: str, cors: Fields) -> web.Response:
-        self._metrics.decisions.labels("deny", deny.reason.value).inc()
-        why = ": ".join(filter(None, (deny.reason.value, deny.detail)))
-        _log.info("%s: %s refused: %s", request_id, request.method, why)
-        return respond(problem(deny, request_id, cors))
+    def _refuse(self, record: Record, deny: Deny, cors: Fields) -> web.Response:
+        record.refuse(deny)
+        return respond(problem(deny, record.request_id, cors))
 
     def _verify(self, place: Place) -> Token | Deny | None:
         if place.token is None or place.application is None or place.rule.access is not Access.PRIVATE:
             return None
         application: Application = place.application
         token = self._tokens.get(application.name, place.token)
-        if token is None:
+        if token is not None:
+            self._metrics.token_hits.inc()
+        else:
+            self._metrics.token_misses.inc()
             read = read_token(place.token, application)
             if isinstance(read, Deny):
                 return read
             self._tokens.put(application.name, place.token, token := read)
         return token
+
+    async def _verify_late(
+        self, text: str, application: Application, refusal: UnknownKey, ticket: Ticket | None
+    ) -> Token | Deny | None:
+        """The token, if the key that it names is published somewhere. Nothing is remembered of it: it is read
+        by the policy that the request began with."""
+        if not application.key_sources:
+            return refusal
+        if ticket is not None:
+            # The link decides, and whoever watches with it waits for no key. The token may renew the session
+            # with a later request, once its key is there.
+            self._keys.ask_soon(application.name)
+            return None
+        return await self._keys.read(text, application, refusal)
 
     def _open_ticket(self, place: Place) -> Ticket | Deny | None:
         if place.ticket is None or place.rule.access is not Access.PRIVATE:
@@ -367,15 +419,20 @@ def _is_read(permit: Permit) -> bool:
     return manifest or permit.remains is not None or reads_answer(permit.place)
 
 
-def _facts(request: web.BaseRequest, place: Place, subject: str | None) -> dict[str, str]:
+def _facts(address: str, request: web.BaseRequest, place: Place, subject: str | None) -> dict[str, str]:
     """What is kept beside a session for those who list sessions: short, and never a credential."""
     facts = {
         "application": place.application.name if place.application else "",
-        "resource": place.facts.resource[:256],
+        "resource": _short(place.facts.resource, 256),
         "client": place.client,
-        "address": (request.remote or "")[:64],
-        "agent": request.headers.get("User-Agent", "")[:128],
+        "address": address[:64],
+        "agent": _short(request.headers.get("User-Agent", ""), 128),
     }
     if subject is not None:
-        facts["subject"] = subject[:256]
-    return {name: text.encode("utf-8", "replace").decode("utf-8") for name, text in facts.items()}
+        facts["subject"] = _short(subject, 256)
+    return facts
+
+
+def _short(text: str, most: int) -> str:
+    """The beginning of `text`, such that it can be written: a header may hold what is no text."""
+    return text[:most].encode("utf-8", "replace").decode("utf-8")

@@ -63,6 +63,9 @@ class _Playing:
     found: bool = False
     # Whether the store has given it a lease, as far as is known here.
     confirmed: bool = True
+    # What it watches, and what the store knows of that.
+    resource: str = ""
+    told: str = ""
 
 
 class Playbacks:
@@ -78,6 +81,11 @@ class Playbacks:
 
     def __len__(self) -> int:
         return len(self._playing)
+
+    @property
+    def sessions(self) -> int:
+        """How many sessions they are of."""
+        return len({session for session, _ in self._playing})
 
     def find(self, session: str, client: str) -> Known | None:
         """The session of a ticket, if this client plays it here; this counts as a use."""
@@ -101,21 +109,29 @@ class Playbacks:
         *,
         confirmed: bool = True,
         token: str | None = None,
+        resource: str = "",
     ) -> None:
         """The store has committed the ticket's session for this client, or will when it is back.
 
-        `token` is the one that has renewed the session, if any.
+        `token` is the one that has renewed the session, if any; `resource` is what the store was told that
+        the playback watches.
         """
         now = time.monotonic()
         name = (ticket.session, client)
         limited, endless = ticket.max_concurrent is not None, ends_at is None
         playback = Playback(ticket.session, client, ticket.owner, limited, endless)
         known = Known(ticket.session, ends_at, token)
-        playing = _Playing(known, playback, ticket.token, ticket, now, now, confirmed=confirmed)
+        playing = _Playing(
+            *(known, playback, ticket.token, ticket, now, now),
+            confirmed=confirmed,
+            resource=resource,
+            told=resource,
+        )
         if (before := self._playing.get(name)) is not None:
             # Two first requests at once: what runs of the one is traffic of the other.
             before.known, before.playback, before.used_at, before.found = known, playback, now, True
             before.confirmed = before.confirmed or confirmed
+            before.told = resource
         else:
             self._playing[name] = playing
         self._by_token[ticket.token, client] = name
@@ -155,13 +171,14 @@ class Playbacks:
         return True
 
     @contextmanager
-    def running(self, session: str | None, client: str) -> Iterator[None]:
-        """While inside, the playback has traffic."""
+    def running(self, session: str | None, client: str, resource: str = "") -> Iterator[None]:
+        """While inside, the playback has traffic; `resource` is what it watches, where that is known."""
         playing = self._playing.get((session, client)) if session is not None else None
         if playing is None:
             yield
             return
         playing.running += 1
+        playing.resource = resource or playing.resource
         try:
             yield
         finally:
@@ -193,9 +210,13 @@ class Playbacks:
             for playing in self._playing.values()
             if playing.confirmed and (playing.running or playing.used_at > playing.renewed_at)
         ]
-        lost = await self._sessions.renew(playing.playback for playing in due)
-        for playing in due:
-            playing.renewed_at = now
+        watched = [playing.resource for playing in due]
+        lost = await self._sessions.renew(
+            playing.playback if resource == playing.told else replace(playing.playback, resource=resource)
+            for playing, resource in zip(due, watched, strict=True)
+        )
+        for playing, resource in zip(due, watched, strict=True):
+            playing.renewed_at, playing.told = now, resource
         for name in lost:
             if anew and name in self._playing:
                 self._playing[name].confirmed = False

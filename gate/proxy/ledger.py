@@ -255,7 +255,10 @@ class Ledger:
             if left.is_set() and outcome.first:
                 await self._sessions.give_back(ticket, client)
             else:
-                self._playbacks.add(ticket, client, outcome.ends_at, token=outcome.renewed_by)
+                resource = facts.get("resource", "")
+                self._playbacks.add(
+                    ticket, client, outcome.ends_at, token=outcome.renewed_by, resource=resource
+                )
             await self._lose_all(outcome)
         return outcome
 

@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import suppress
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Protocol, Self
 
@@ -32,6 +34,14 @@ from gate.wire.answers import Fields
 _CHUNK: Final = 65536
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _SILENT: Final = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What an origin failed with last, and when (Unix seconds)."""
+
+    at: float
+    text: str
 
 
 class Reply(Protocol):
@@ -80,6 +90,8 @@ class HttpUpstream:
     environment; a bounded wait for the connection, the head and each piece of the body."""
 
     def __init__(self, *, connections: int = 1000) -> None:
+        # The last failure of each origin that has had one, by its name.
+        self.failures: dict[str, Failure] = {}
         self._reads = _session(connections, reuse=True)
         # The library sends PUT and DELETE again where the connection breaks off before the answer, even a new
         # one. The origin may have done them: again they would be answered as what they are not. A connection
@@ -94,6 +106,20 @@ class HttpUpstream:
         target: str,
         fields: Fields,
         body: AsyncIterable[bytes] | None = None,
+    ) -> Reply:
+        try:
+            return await self._ask(origin, method, target, fields, body)
+        except OriginError as error:
+            self.failures[origin.name] = Failure(time.time(), str(error))
+            raise
+
+    async def _ask(
+        self,
+        origin: Origin,
+        method: str,
+        target: str,
+        fields: Fields,
+        body: AsyncIterable[bytes] | None,
     ) -> Reply:
         base = URL(origin.url, encoded=True)
         # The whole target stands as the path, so that nothing of it is parsed or written anew.

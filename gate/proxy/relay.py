@@ -56,15 +56,17 @@ async def relay(
     permit: Permit,
     reply: Reply,
     link: str,
+    host: str,
     cors: Fields,
     stall_s: float,
     cut: Callable[[asyncio.Transport], None],
-    on_body: Callable[[], None],
+    on_body: Callable[[int], None],
 ) -> web.StreamResponse:
     """Sends the reply to the client, with its URIs brought under the session link (`link`, empty for none).
 
-    A stream of the archive ends where its window does. `on_body` is called when a piece of the body leaves:
-    before that the client has got nothing.
+    A stream of the archive ends where its window does. `host` is the gate's name as the client used it.
+    `on_body` is called with the size of each piece of the body as it leaves: before that the client has got
+    nothing.
 
     Raises OriginError before the first byte only.
 
@@ -77,7 +79,7 @@ async def relay(
     scan = scanned(permit, reply)
     rebase = None
     if scan or reply.status == 201 or 300 <= reply.status < 400:
-        rebase = rebase_for(link, permit.place.rule.origin, request.headers.get("Host"))
+        rebase = rebase_for(link, permit.place.rule.origin, host)
         fields = [(name, _location(name, value, rebase)) for name, value in fields]
     if scan and rebase is not None:
         coding = coding_of(reply.fields)
@@ -101,7 +103,7 @@ async def relay(
                 continue
             if request.transport is None or request.transport.is_closing():
                 raise ConnectionResetError("the client has left")
-            on_body()
+            on_body(len(chunk))
             async with asyncio.timeout(stall_s) as patience:
                 await response.write(chunk)
         await response.write_eof()

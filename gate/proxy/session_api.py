@@ -10,6 +10,7 @@ Both answer JSON: ``{"link": "/_s/<ticket>", "session": ..., "ends_at": Unix sec
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from aiohttp import web
 
 from gate.core.checks import check_token
 from gate.core.credentials import find_token
+from gate.core.keys import UnknownKey
 from gate.core.life import life_of, renew, says_the_same, ticket_of
 from gate.core.policy import Application, Policy
 from gate.core.reasons import Deny, Reason
@@ -29,6 +31,8 @@ from gate.core.token import Token
 from gate.core.verdicts import Opening, Refused
 from gate.formats import read_token
 from gate.proxy.ledger import Ledger
+from gate.proxy.published import PublishedKeys
+from gate.proxy.record import Record
 from gate.store.control import Control
 from gate.wire.answers import Answer, Fields, opened
 
@@ -39,9 +43,12 @@ Open = Callable[[str], Ticket | Deny]
 class SessionApi:
     """Answers POST requests at the prefix of session links."""
 
-    def __init__(self, ledger: Ledger, control: Control, seal: Seal, open_ticket: Open) -> None:
+    def __init__(
+        self, ledger: Ledger, control: Control, keys: PublishedKeys, seal: Seal, open_ticket: Open
+    ) -> None:
         self._ledger = ledger
         self._control = control
+        self._keys = keys
         self._seal = seal
         self._open = open_ticket
 
@@ -60,32 +67,36 @@ class SessionApi:
         return target if opens or renews else None
 
     async def answer(
-        self, request: web.BaseRequest, target: Target, policy: Policy, request_id: str, cors: Fields
+        self, request: web.BaseRequest, target: Target, policy: Policy, record: Record, cors: Fields
     ) -> Answer | Deny:
         """201 with a link of a new session, 200 with one of a renewed session, or why not."""
-        found = self._token(request, target, policy)
+        found = await self._token(request, target, policy)
         if isinstance(found, Deny):
             return found
         application, token = found
+        record.application = application.name
         if (refusal := check_token(token, application, self._control.revoked, time.time())) is not None:
             return refusal
         if target.path.endswith("/renew"):
-            ticket = await self._renew(request, target, policy, application, token)
+            ticket = await self._renew(request, target, policy, application, token, record.peer.address)
             status = 200
         else:
-            ticket = await self._new(request, target, application, token)
+            ticket = await self._new(request, target, application, token, record.peer.address)
             status = 201
         if isinstance(ticket, Deny):
             return ticket
+        record.decide("permit")
+        record.session = ticket.session
         link = f"{policy.sessions.prefix}{self._seal(ticket)}"
         body = {"link": link, "session": ticket.session, "ends_at": ticket.ends_at}
-        return opened(status, f"{link}/", json.dumps(body).encode() + b"\n", request_id, cors)
+        return opened(status, f"{link}/", json.dumps(body).encode() + b"\n", record.request_id, cors)
 
-    def _token(
+    async def _token(
         self, request: web.BaseRequest, target: Target, policy: Policy
     ) -> tuple[Application, Token] | Deny:
         """The token, and the application whose keys verify it: no rule names one here."""
         refusal = Deny(Reason.TOKEN_MISSING)
+        late: list[tuple[str, Application, UnknownKey]] = []
         for application in policy.applications.values():
             text = find_token(target, request.headers, application.sources)
             if isinstance(text, Deny):
@@ -96,12 +107,21 @@ class SessionApi:
             if isinstance(token, Token):
                 return application, token
             refusal = token
+            if isinstance(token, UnknownKey) and application.key_sources:
+                late.append((text, application, token))
+        for (_, application, _), token in zip(
+            late, await asyncio.gather(*(self._keys.read(*one) for one in late)), strict=True
+        ):
+            if isinstance(token, Token):
+                return application, token
+            if refusal.reason is not Reason.KEYS_UNAVAILABLE:
+                refusal = token
         return refusal
 
     async def _new(
-        self, request: web.BaseRequest, target: Target, application: Application, token: Token
+        self, request: web.BaseRequest, target: Target, application: Application, token: Token, address: str
     ) -> Ticket | Deny:
-        client = client_key(target, request.headers, request.remote or "")
+        client = client_key(target, request.headers, address)
         opening = Opening(token, client, page_key(client, target), Resume.NEVER, *life_of(token, application))
         outcome = await self._ledger.open(opening, {"application": application.name, "client": client})
         if isinstance(outcome, Refused):
@@ -115,6 +135,7 @@ class SessionApi:
         policy: Policy,
         application: Application,
         token: Token,
+        address: str,
     ) -> Ticket | Deny:
         ticket = self._open(target.segments[policy.sessions.prefix.count("/") - 1])
         if isinstance(ticket, Deny):
@@ -133,4 +154,4 @@ class SessionApi:
         if says_the_same(token, ticket):
             # The session lasts as long already.
             return ticket
-        return await self._new(request, target, application, token)
+        return await self._new(request, target, application, token, address)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from aiohttp import web
 from aiohttp.http import HttpVersion11
@@ -16,13 +16,21 @@ class Upload:
 
     A client that waits for leave to send gets it only when the origin is there and takes the body. `refusal` is
     why the body ended before its end, if it did by the client's fault: whoever sends it on does not tell.
+    `on_body` is called with the size of each piece.
     """
 
-    def __init__(self, request: web.BaseRequest, transport: asyncio.Transport, limit: int) -> None:
+    def __init__(
+        self,
+        request: web.BaseRequest,
+        transport: asyncio.Transport,
+        limit: int,
+        on_body: Callable[[int], None],
+    ) -> None:
         self.refusal: Deny | None = None
         self._request = request
         self._transport = transport
         self._limit = limit
+        self._on_body = on_body
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         if waits_for_leave(self._request):
@@ -31,6 +39,7 @@ class Upload:
         try:
             async for chunk in self._request.content.iter_any():
                 total += len(chunk)
+                self._on_body(len(chunk))
                 if total > self._limit:
                     self.refusal = Deny(Reason.BODY_TOO_LARGE)
                     raise web.RequestPayloadError

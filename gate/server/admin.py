@@ -1,16 +1,19 @@
-"""The operators' listener: health, readiness, metrics.
+"""The operators' listener: health, readiness, metrics, and the admin API below ``/v1``.
 
-``/healthz`` and ``/readyz`` answer anybody who reaches the listener, with one word; everything else asks for
-the token where one is set.
+``/healthz`` and ``/readyz`` answer anybody who reaches the listener, with one word; everything else is behind
+the guard (`gate.api.guard`), which asks for the token where one is set.
 """
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Callable
 
 from aiohttp import web
 
+from gate.api.admin import PREFIX, AdminApi, too_large
+from gate.api.answers import Fault, to_answer
+from gate.api.call import LONGEST_BODY
+from gate.api.guard import guard, shows
 from gate.core.reasons import Deny, Reason
 from gate.proxy.relay import respond
 from gate.wire.answers import problem
@@ -19,19 +22,29 @@ from gate.wire.metrics import Metrics
 
 class AdminHandler:
     """Answers the operators' requests. `readiness` gives what keeps the gate from serving; nothing: ready.
+    `notes` gives what an operator should know all the same, and is told to who has the token.
 
     `token` gives the token that is asked for now (a reload may change it), None where none is.
     """
 
     def __init__(
-        self, metrics: Metrics, token: Callable[[], str | None], readiness: Callable[[], list[str]]
+        self,
+        metrics: Metrics,
+        api: AdminApi,
+        token: Callable[[], str | None],
+        readiness: Callable[[], list[str]],
+        notes: Callable[[], list[str]] = list,
     ) -> None:
         self._metrics = metrics
+        self._api = api
         self._token = token
         self._readiness = readiness
+        self._notes = notes
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        path = request.path
+        path = request.raw_path.partition("?")[0]
+        if path == PREFIX or path.startswith(f"{PREFIX}/"):
+            return await self._call(request)
         if request.method not in ("GET", "HEAD"):
             refusal = Deny(Reason.METHOD_NOT_ALLOWED, facts=(("allowed", ["GET", "HEAD"]),))
             return respond(problem(refusal, "", []))
@@ -40,25 +53,38 @@ class AdminHandler:
         if path == "/readyz":
             faults = self._readiness()
             if not faults:
-                return _text(200, "ready\n")
-            shown = "; ".join(faults) if self._allows(request) else "not ready"
+                told = self._notes() if self._may_know(request) else []
+                return _text(200, "; ".join(["ready", *told]) + "\n")
+            shown = "; ".join(faults) if self._may_know(request) else "not ready"
             return _text(503, f"{shown}\n")
-        if not self._allows(request):
-            return respond(problem(Deny(Reason.TOKEN_MISSING), "", []))
+        if (fault := self._guard(request)) is not None:
+            return respond(to_answer(fault))
         if path == "/metrics":
             return web.Response(
                 body=self._metrics.expose(),
                 headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8", "Server": "gate"},
             )
-        return _text(404, "there are /healthz, /readyz and /metrics\n")
+        return _text(404, f"there are /healthz, /readyz, /metrics and, below {PREFIX}, the admin API\n")
 
-    def _allows(self, request: web.BaseRequest) -> bool:
+    async def _call(self, request: web.BaseRequest) -> web.StreamResponse:
+        if (fault := self._guard(request)) is not None:
+            return respond(to_answer(fault))
+        body = b""
+        if (request.content_length or 0) > LONGEST_BODY:
+            return respond(too_large(LONGEST_BODY))
+        async for piece in request.content.iter_any():
+            body += piece
+            if len(body) > LONGEST_BODY:
+                return respond(too_large(LONGEST_BODY))
+        return respond(await self._api.answer(request.method, request.raw_path, body))
+
+    def _guard(self, request: web.BaseRequest) -> Fault | None:
+        name = None if request.transport is None else request.transport.get_extra_info("sockname")
+        return guard(request.method, request.headers, self._token(), unix=isinstance(name, str | bytes))
+
+    def _may_know(self, request: web.BaseRequest) -> bool:
         token = self._token()
-        if token is None:
-            return True
-        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-        given_bytes = given.strip().encode("utf-8", "surrogateescape")
-        return scheme.lower() == "bearer" and hmac.compare_digest(given_bytes, token.encode())
+        return token is None or shows(request.headers, token)
 
 
 def _text(status: int, text: str) -> web.Response:

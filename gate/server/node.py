@@ -8,14 +8,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from gate.api.admin import AdminApi
+from gate.api.operations import OperationsApi, Reloading
+from gate.api.sessions import SessionsApi
 from gate.config.compile import Address, Config
 from gate.config.values import UnixAddress
+from gate.core.keys import Keyring
 from gate.core.policy import Limits
 from gate.core.ticket import TicketKeys
 from gate.errors import GateError, StoreError, StoreReplica, StoreUnavailable
@@ -23,11 +28,14 @@ from gate.proxy.gatekeeper import Gatekeeper
 from gate.proxy.known import Playbacks, Responses
 from gate.proxy.ledger import Ledger
 from gate.proxy.origin import HttpUpstream
+from gate.proxy.published import PublishedKeys
 from gate.server.admin import AdminHandler
+from gate.server.health import Health, State
 from gate.server.kept_keys import KeptKeys
 from gate.server.listener import Listener, ListenerLimits, cut
 from gate.store.client import Client
 from gate.store.control import HEARTBEAT_S, Control
+from gate.store.listing import Listing
 from gate.store.sessions import Sessions
 from gate.wire.metrics import Metrics
 
@@ -46,9 +54,17 @@ class Node:
         self.public: Listener | None = None
         self.admin: Listener | None = None
         self.control: Control | None = None
+        self.api: AdminApi | None = None
         self.gatekeeper: Gatekeeper | None = None
+        self.keys: PublishedKeys | None = None
+        # What an operator should know of a gate that serves.
+        self.notes: list[str] = []
         self._kept_keys = KeptKeys(config.state_dir / "ticket_keys")
         self._stack = AsyncExitStack()
+        self._fixed = config.fixed()
+        # Has the policy file read again, by way of `reload`; None where the policy is not from a file.
+        self.reread: Callable[[], Awaitable[None]] | None = None
+        self.reloading = Reloading(time.time(), config.policy.version)
 
     async def start(self) -> None:
         """Viewers are served. Raises GateError when they cannot be, with everything undone."""
@@ -90,9 +106,13 @@ class Node:
         stack.push_async_callback(ledger.stop)
         upstream = HttpUpstream(connections=policy.limits.connections)
         stack.push_async_callback(upstream.close)
+        tickets = TicketKeys(await self._ticket_keys(control, reachable))
+        keys = PublishedKeys(self.metrics, self._take_keyring)
+        stack.push_async_callback(keys.stop)
         keeper = Gatekeeper(
-            policy,
-            tickets=TicketKeys(await self._ticket_keys(control, reachable)),
+            keys.follow(policy),
+            tickets=tickets,
+            keys=keys,
             ledger=ledger,
             control=control,
             upstream=upstream,
@@ -100,13 +120,20 @@ class Node:
             responses=responses,
             metrics=self.metrics,
             cut=cut,
+            log_all=lambda: self.config.log_access,
         )
-        # From here on it takes ticket keys that the feed tells of.
-        self.gatekeeper = keeper
+        # From here on it takes keys that are fetched, and ticket keys that the feed tells of.
+        self.gatekeeper, self.keys = keeper, keys
         stack.push_async_callback(ledger.drain)
+        health = Health(self._state(control, ledger, keeper, keys), patient, upstream)
+        api = self._make_api(patient, control, keeper, health)
         admin = Listener(
             AdminHandler(
-                self.metrics, lambda: self.config.admin_token, lambda: self._faults(control, keeper)
+                self.metrics,
+                api,
+                lambda: self.config.admin_token,
+                lambda: self._faults(control, keeper),
+                lambda: [*self.notes, *keys.notes()],
             ).handle,
             _listener_limits(policy.limits),
             name="admin",
@@ -116,11 +143,11 @@ class Node:
         public = Listener(keeper.handle, _listener_limits(policy.limits), name="public")
         await public.start(_where(config.listen))
         stack.push_async_callback(public.stop)
-        self.public, self.admin, self.control = public, admin, control
+        self.public, self.admin, self.control, self.api = public, admin, control, api
         self._watch(public, playbacks, responses, control, ledger)
         rotation = asyncio.create_task(self._rotate(control), name="ticket key rotation")
         stack.callback(rotation.cancel)
-        self.metrics.policy.labels(policy.version).set(1)
+        self.metrics.adopt(policy.version, time.time())
 
     async def stop(self) -> None:
         """Running responses have had the policy's time to end, and everything is closed."""
@@ -136,25 +163,32 @@ class Node:
 
         What only a start can change (addresses, store) is left as it is, and said so.
         """
-        if self.gatekeeper is None or self.public is None:
+        if self.gatekeeper is None or self.public is None or self.keys is None:
             return False
         started = time.monotonic()
         try:
             config = read()
         except GateError as error:
             self.metrics.reloads.labels("refused").inc()
-            for line in str(error).splitlines():
+            self.metrics.refuse_policy()
+            lines = str(error).splitlines()
+            for line in lines:
                 _log.error("policy not reloaded: %s", line)
+            more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
+            at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+            self.reloading = replace(self.reloading, at=time.time(), problems=tuple(lines))
+            self.notes = [f"an older policy is in force: at {at} the file was refused: {lines[0]}{more}"]
             return False
-        if config.fixed() != self.config.fixed():
+        if restart_needed := config.fixed() != self._fixed:
             _log.warning("a change of addresses, store, state_dir, limits or session times needs a restart")
-        self.metrics.policy.labels(self.config.policy.version).set(0)
-        self.config = config
-        self.gatekeeper.adopt(config.policy)
+        policy = self.keys.follow(config.policy)
+        self.config, self.notes = replace(config, policy=policy), []
+        self.gatekeeper.adopt(policy)
         if config.ticket_keys:
             self.gatekeeper.adopt_ticket_keys(TicketKeys(config.ticket_keys))
-        self.metrics.policy.labels(config.policy.version).set(1)
+        self.metrics.adopt(config.policy.version, time.time())
         self.metrics.reloads.labels("done").inc()
+        self.reloading = Reloading(time.time(), config.policy.version, restart_needed=restart_needed)
         _log.info(
             "policy %s in force after %.0f ms", config.policy.version, (time.monotonic() - started) * 1000
         )
@@ -221,6 +255,11 @@ class Node:
             self._kept_keys.write(keys)
             self.gatekeeper.adopt_ticket_keys(TicketKeys(keys))
 
+    def _take_keyring(self, name: str, keyring: Keyring) -> None:
+        if self.gatekeeper is not None:
+            self.gatekeeper.adopt_keyring(name, keyring)
+            self.config = replace(self.config, policy=self.gatekeeper.policy)
+
     async def _rotate(self, control: Control) -> None:
         """The gates' common ticket keys are made anew in time; the feed tells of a new one."""
         while True:
@@ -251,10 +290,49 @@ class Node:
     ) -> None:
         watch = self.metrics.watch
         watch("gate_connections", "Open client connections", lambda: public.connections)
+        watch("gate_sessions", "Sessions that are playing here", lambda: playbacks.sessions)
         watch("gate_playbacks", "Playbacks that this gate knows", lambda: len(playbacks))
         watch("gate_responses", "Token-bound responses that are running", lambda: len(responses))
         watch("gate_store_silent_seconds", "Since the store's feed was last heard", lambda: control.silent_s)
         watch("gate_store_away_seconds", "Since the store took nothing down", lambda: ledger.away_s)
+
+    def _make_api(self, client: Client, control: Control, keeper: Gatekeeper, health: Health) -> AdminApi:
+        rules = self.config.policy.sessions
+
+        async def reload() -> Reloading | None:
+            if self.reread is None:
+                return None
+            await self.reread()
+            return self.reloading
+
+        return AdminApi(
+            SessionsApi(
+                Listing(client, idle_s=rules.idle_s),
+                Sessions(client, idle_s=rules.idle_s, provisional_s=rules.provisional_s),
+                control,
+                lambda: self.config.policy.applications,
+            ),
+            OperationsApi(
+                config=lambda: self.config,
+                reload=reload,
+                health=health.ask,
+                tickets=lambda: keeper.tickets,
+                revoked=control.revoked,
+            ),
+        )
+
+    def _state(
+        self, control: Control, ledger: Ledger, keeper: Gatekeeper, keys: PublishedKeys
+    ) -> Callable[[], State]:
+        return lambda: State(
+            policy=self.config.policy,
+            faults=self._faults(control, keeper),
+            notes=[*self.notes, *keys.notes()],
+            reloading=self.reloading,
+            store_away_s=ledger.away_s,
+            feed_silent_s=control.silent_s,
+            keys=keys.describe(),
+        )
 
     def _faults(self, control: Control, keeper: Gatekeeper) -> list[str]:
         faults = []

@@ -30,7 +30,18 @@ from gate.store.breaker import Breaker
 CALL_TIMEOUT_S: Final = 0.18
 CONNECTIONS: Final = 64
 _SLICES: Final = 10
-SCRIPTS: Final = ("open", "commit", "give_back", "extend", "renew", "close", "own", "revoke", "snapshot")
+SCRIPTS: Final = (
+    "open",
+    "commit",
+    "give_back",
+    "extend",
+    "renew",
+    "close",
+    "list",
+    "own",
+    "revoke",
+    "snapshot",
+)
 OLDEST_REDIS: Final = (7, 0)
 # Errors by which a server says that it cannot serve now, though it answers.
 _PASSING: Final = ("LOADING", "READONLY", "OOM", "MISCONF", "TRYAGAIN", "MASTERDOWN", "NOREPLICAS", "BUSY")
@@ -84,10 +95,17 @@ class Client:
         """The answer of one command."""
         return await self._ask(lambda: self._redis.execute_command(*command))  # type: ignore[no-untyped-call]
 
+    async def describe(self) -> dict[str, str]:
+        """The server's version and role, and which of the two servers it is."""
+        info = await self.call("INFO")
+        kind = "valkey" if "valkey_version" in info else "redis"
+        role = {"master": "primary", "slave": "replica"}.get(str(info.get("role")), "unknown")
+        return {"server": kind, "version": _version(info), "role": role}
+
     async def check(self) -> list[str]:
         """Warnings about a server that will do; raises StoreError for one that may lose what it is told."""
         info = await self.call("INFO")
-        version = str(info.get("valkey_version") or info.get("redis_version", "0"))
+        version = _version(info)
         numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
         if numbers < OLDEST_REDIS:
             raise StoreError(
@@ -187,6 +205,15 @@ class _Patience:
             self._timer = self._loop.call_later(self._slice_s, self._pass)
         else:
             self._timeout.reschedule(self._loop.time())
+
+
+def _version(info: dict[str, Any]) -> str:
+    return str(info.get("valkey_version") or info.get("redis_version", "0"))
+
+
+def place_of(url: str) -> str:
+    """Where a store is, as anybody may read it: no user, password or options. Raises StoreError."""
+    return _read_url(url)[0]
 
 
 def _source(name: str) -> str:

@@ -4,7 +4,9 @@
 cluster. An owner (application + subject, or application + token where there is no subject) is always in the
 same shard, and with it its tokens, sessions and leases:
 
-    gate:{n}:s:<session>          hash    a session: facts for listing; opened, ends (ms), committed
+    gate:{n}:s:<session>          hash    a session: facts for listing; opened, ends (ms), committed;
+                                          of each client: since|, resource| and facts|<client>
+    gate:{n}:i                    zset    all sessions of the shard -> when each is forgotten (ms)
     gate:{n}:t:<token>            set     the sessions that a limited token has committed; it only grows
     gate:{n}:g:<token>            string  the token's warrant, where it is too long for a ticket
     gate:{n}:r:<token>:<client>   string  the session that this client last opened or committed,
@@ -48,19 +50,35 @@ def shard_prefix(shard: int) -> str:
     return f"{PREFIX}:{{{shard:02d}}}:"
 
 
+def all_leases(shard: int) -> str:
+    """The leases of a shard."""
+    return f"{shard_prefix(shard)}l"
+
+
+def all_sessions(shard: int) -> str:
+    """The sessions of a shard."""
+    return f"{shard_prefix(shard)}i"
+
+
+def session_prefix(shard: int) -> str:
+    """What the key of a session begins with."""
+    return f"{shard_prefix(shard)}s:"
+
+
 class ShardKeys:
     """The names of an owner's keys."""
 
-    __slots__ = ("_owner", "prefix")
+    __slots__ = ("_owner", "_shard", "prefix")
 
     def __init__(self, owner: str) -> None:
         self._owner = owner
-        self.prefix = shard_prefix(shard_of(owner))
+        self._shard = shard_of(owner)
+        self.prefix = shard_prefix(self._shard)
 
     @property
     def sessions(self) -> str:
         """What the key of a session begins with."""
-        return f"{self.prefix}s:"
+        return session_prefix(self._shard)
 
     def session(self, session: str) -> str:
         return f"{self.prefix}s:{session}"
@@ -84,7 +102,11 @@ class ShardKeys:
 
     @property
     def all_leases(self) -> str:
-        return f"{self.prefix}l"
+        return all_leases(self._shard)
+
+    @property
+    def all_sessions(self) -> str:
+        return all_sessions(self._shard)
 
 
 def owned(application: str, resource: str) -> str:

@@ -7,6 +7,7 @@ that it was for.
 
 from __future__ import annotations
 
+import json
 import secrets
 import time
 from collections import defaultdict
@@ -22,7 +23,7 @@ from gate.core.token import Warrant
 from gate.core.verdicts import Opened, Opening, Outcome, Refused, Renewal
 from gate.errors import StoreUnavailable
 from gate.store.client import Client
-from gate.store.keys import PROBE, ShardKeys, owned, shard_prefix
+from gate.store.keys import PROBE, ShardKeys, all_leases, all_sessions, owned, shard_prefix
 
 # How long something without an end is kept after its last use.
 KEEP_S: Final = 30 * 86400
@@ -36,13 +37,17 @@ Facts = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Playback:
-    """A live playback whose lease is to be renewed. `limited` tells that its owner has a limit at once."""
+    """A live playback whose lease is to be renewed. `limited` tells that its owner has a limit at once.
+
+    `resource` is what it watches now, where the store has been told of something else; else it is empty.
+    """
 
     session: str
     client: str
     owner: str
     limited: bool
     endless: bool
+    resource: str = ""
 
 
 class Sessions:
@@ -68,6 +73,7 @@ class Sessions:
                 keys.warrant(token.id),
                 keys.resume(token.id, opening.page),
                 keys.all_leases,
+                keys.all_sessions,
             ],
             [
                 session,
@@ -83,6 +89,7 @@ class Sessions:
                 KEEP_S * 1000,
                 opening.client,
                 *_flat(facts),
+                *_origin_of(token.id, token.owner, token.issued_at),
             ],
         )
         if answer[0] == b"opened":
@@ -102,6 +109,7 @@ class Sessions:
                 keys.leases,
                 keys.all_leases,
                 keys.evicted,
+                keys.all_sessions,
             ],
             [
                 ticket.session,
@@ -116,7 +124,10 @@ class Sessions:
                 on_limit.value,
                 self._idle_ms // 4,
                 secrets.token_hex(8),
+                facts.get("resource", ""),
+                json.dumps([facts.get("agent", ""), facts.get("address", "")]),
                 *_flat(facts),
+                *_origin_of(ticket.token, ticket.owner, ticket.issued_at),
             ],
         )
         if answer[0] == b"committed":
@@ -141,7 +152,13 @@ class Sessions:
         keys = ShardKeys(ticket.owner)
         answer = await self._client.script(
             "give_back",
-            [keys.session(ticket.session), keys.committed(ticket.token), keys.leases, keys.all_leases],
+            [
+                keys.session(ticket.session),
+                keys.committed(ticket.token),
+                keys.leases,
+                keys.all_leases,
+                keys.all_sessions,
+            ],
             [ticket.session, client, self._provisional_ms],
         )
         return bool(answer)
@@ -158,6 +175,7 @@ class Sessions:
                 keys.committed(token.id),
                 keys.warrant(ticket.token),
                 keys.warrant(token.id),
+                keys.all_sessions,
             ],
             [
                 ticket.session,
@@ -210,10 +228,10 @@ class Sessions:
                 fields: list[str] = []
                 for member in members[at : at + _BATCH]:
                     owner = member.owner if member.limited else ""
-                    fields += [member.session, member.client, owner, "1" if member.endless else ""]
-                answer = await self._ask(
-                    "renew", [f"{prefix}l"], [self._idle_ms, KEEP_S * 1000, prefix, *fields]
-                )
+                    endless = "1" if member.endless else ""
+                    fields += [member.session, member.client, owner, endless, member.resource]
+                keys = [all_leases(shard), all_sessions(shard)]
+                answer = await self._ask("renew", keys, [self._idle_ms, KEEP_S * 1000, prefix, *fields])
                 for name in answer[1:]:
                     lost.add(_pair(name))
         return lost
@@ -225,7 +243,8 @@ class Sessions:
     async def close(self, session: str, owner: str) -> int:
         """Forgets a session and frees its leases; gives how many. Its ticket must be revoked beside it."""
         keys = ShardKeys(owner)
-        return int(await self._ask("close", [keys.session(session), keys.leases, keys.all_leases], [session]))
+        names = [keys.session(session), keys.leases, keys.all_leases, keys.all_sessions]
+        return int(await self._ask("close", names, [session]))
 
     async def warrant(self, ticket: Ticket) -> Warrant | None:
         """The warrant that was too long for the ticket; None where it is no longer kept."""
@@ -281,6 +300,11 @@ def _ms(seconds: float | None) -> int:
 
 def _seconds(ms: int) -> float | None:
     return ms / 1000 if ms else None
+
+
+def _origin_of(token: str, owner: str, issued_at: int | None) -> list[str]:
+    """What a session has of its token: by this it is found, and known to be revoked."""
+    return ["token", token, "owner", owner, "issued", "" if issued_at is None else str(issued_at)]
 
 
 def _flat(facts: Facts) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Final
 
 from gate.core.credentials import Sources
 from gate.wire.answers import Fields
+from gate.wire.peers import Peer, RawFields
 
 HOP_BY_HOP: Final = frozenset(
     {
@@ -39,13 +40,31 @@ _NOT_FORWARDED: Final = HOP_BY_HOP | {
     "x-http-method",
     "x-http-method-override",
     "x-method-override",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-port",
-    "x-forwarded-proto",
-    "x-real-ip",
+    # Another path than the one that was decided on.
+    "x-original-url",
+    "x-rewrite-url",
     "x-request-id",
+    # Who asks, and for which host. X-Forwarded-* goes as a whole, see below.
+    "x-real-ip",
+    "client-ip",
+    "true-client-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-remote-ip",
+    "x-remote-addr",
+    "x-originating-ip",
+    "x-original-forwarded-for",
+    "x-original-host",
+    "x-host",
+    "x-envoy-external-address",
+    "x-azure-clientip",
+    "cf-connecting-ip",
+    "cf-connecting-ipv6",
+    "cf-pseudo-ipv4",
+    "fastly-client-ip",
 }
+# One more of these could always be one that an origin believes and that is not known here.
+_FORWARDED: Final = "x-forwarded"
 _NOT_RETURNED: Final = HOP_BY_HOP | {
     "access-control-allow-origin",
     "access-control-allow-credentials",
@@ -69,22 +88,18 @@ _DIRECTIVE: Final = re.compile(r'(?:[^,"]|"[^"]*"|")+')
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
-RawFields = Iterable[tuple[bytes, bytes]]
-
 
 def for_origin(
     raw: RawFields,
     sources: Sources,
     *,
-    address: str,
-    host: str,
-    scheme: str,
+    peer: Peer,
     request_id: str,
     whole: bool,
     precondition: tuple[str, str] | None = None,
 ) -> Fields:
-    """The client's fields as the origin gets them, less credentials, plus who asked (`address`, `host`: empty
-    where that is not known).
+    """The client's fields as the origin gets them, less credentials, plus who asked: as the `peer` is believed
+    to be, never as the client says. What is not known is not said.
 
     With `whole` the answer is asked for whole and unencoded, because it is read on its way back.
     """
@@ -97,7 +112,7 @@ def for_origin(
     fields: Fields = []
     for name, value in pairs:
         lower = name.lower()
-        if lower in dropped or "_" in lower:
+        if lower in dropped or "_" in lower or lower.startswith(_FORWARDED):
             # An underscore is a dash to many application servers: a second spelling of another field.
             continue
         if lower == "cookie" and sources.cookies:
@@ -110,9 +125,9 @@ def for_origin(
     if precondition is not None:
         fields.append(precondition)
     own = [
-        ("X-Forwarded-For", address),
-        ("X-Forwarded-Host", host),
-        ("X-Forwarded-Proto", scheme),
+        ("X-Forwarded-For", peer.chain),
+        ("X-Forwarded-Host", peer.host),
+        ("X-Forwarded-Proto", peer.scheme),
         ("X-Request-Id", request_id),
     ]
     return fields + [(name, value) for name, value in own if value]

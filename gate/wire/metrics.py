@@ -34,13 +34,57 @@ class Metrics:
         self.origin_failures = Counter(
             "gate_origin_failures", "Origin requests that failed", ["origin"], registry=self.registry
         )
+        self.jwks_fetches = Counter(
+            "gate_jwks_fetches", "Fetches of published keys", ["application"], registry=self.registry
+        )
+        self.jwks_failures = Counter(
+            "gate_jwks_fetch_failures",
+            "Fetches of published keys that failed",
+            ["application"],
+            registry=self.registry,
+        )
         self.sessions_ended = Counter(
             "gate_responses_cut", "Running responses that were cut: ended or revoked", registry=self.registry
         )
+        moved = Counter(
+            "gate_bytes",
+            "Bytes of bodies: in from clients, out to clients",
+            ["direction"],
+            registry=self.registry,
+        )
+        self.received, self.sent = moved.labels("in"), moved.labels("out")
+        looked_up = Counter(
+            "gate_token_cache",
+            "Tokens that were verified before (hit), or were verified now (miss)",
+            ["result"],
+            registry=self.registry,
+        )
+        self.token_hits, self.token_misses = looked_up.labels("hit"), looked_up.labels("miss")
         self.reloads = Counter("gate_reloads", "Policy reloads", ["outcome"], registry=self.registry)
-        self.policy = Gauge(
+        self._policy = Gauge(
             "gate_policy_info", "1 for the policy in force", ["version"], registry=self.registry
         )
+        self._reload_success = Gauge(
+            "gate_config_reload_success",
+            "1 where the policy file is in force, 0 where it was refused when it was read last",
+            registry=self.registry,
+        )
+        self._reload_time = Gauge(
+            "gate_config_reload_success_timestamp_seconds",
+            "When the policy in force was read, in Unix seconds",
+            registry=self.registry,
+        )
+
+    def adopt(self, version: str, now: float) -> None:
+        """The policy of this version is in force since `now` (Unix seconds), and no other."""
+        self._policy.clear()
+        self._policy.labels(version).set(1)
+        self._reload_success.set(1)
+        self._reload_time.set(now)
+
+    def refuse_policy(self) -> None:
+        """The policy file is not the policy in force."""
+        self._reload_success.set(0)
 
     def watch(self, name: str, text: str, read: Callable[[], float]) -> None:
         """A gauge that is read when it is asked for."""

@@ -1,4 +1,4 @@
-"""Bug classes of published JWT advisories, as far as they touch HMAC tokens: one test each, with its story."""
+"""Bug classes of published JWT advisories: one test each, with its story."""
 
 from __future__ import annotations
 
@@ -6,19 +6,24 @@ import hashlib
 import hmac
 import json
 import time
-from base64 import urlsafe_b64encode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from gate.core.checks import check_life
-from gate.core.keys import Algorithm, Key, Keyring
+from gate.core.keys import Algorithm, Key, Keyring, UnknownKey
 from gate.core.policy import Application
 from gate.core.reasons import Deny, Reason
 from gate.core.token import Token
+from gate.formats import read_token
+from gate.formats.jwk import make_key, read_jwk, read_jwk_set, write_jwk
 from gate.formats.jwt import sign, verify
+from gate.formats.signatures import UnfitKeyError
 
 KEY = Key("k1", Algorithm.HS256, b"the application's own secret, 32+")
 RING = Keyring([KEY])
@@ -93,13 +98,10 @@ def test_the_header_does_not_choose_the_algorithm(algorithm: str) -> None:
 )
 def test_cve_2018_0114_embedded_key(member: dict[str, Any]) -> None:
     """The token brings its own key, or says where to fetch it, and is verified with that."""
-    assert (
-        refused(forge({"alg": "HS256", "kid": "k1", **member}, material=b"attacker" * 4))
-        is Reason.TOKEN_SIGNATURE
-    )
-    assert (
-        refused(forge({"alg": "HS256", "kid": "new", **member}, material=b"attacker" * 4)) is Reason.UNKNOWN_KEY
-    )
+    for kid in ("k1", "new"):
+        for material in (b"attacker" * 4, KEY.material):
+            forged = forge({"alg": "HS256", "kid": kid, **member}, material=material)
+            assert refused(forged) is Reason.TOKEN_MALFORMED
 
 
 @pytest.mark.parametrize("crit", [["exp"], ["b64"], ["unheard-of"], [], "b64", None])
@@ -274,3 +276,171 @@ def test_a_refusal_says_nothing_before_the_signature() -> None:
         for payload in (CLAIMS, {}, {"exp": "no"}, b"not json", b'{"a":1,"a":2}')
     }
     assert answers == {Reason.TOKEN_SIGNATURE}
+
+
+# --- keys that are public -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def rsa() -> RSAPrivateKey:
+    return generate_private_key(65537, 2048)
+
+
+@pytest.fixture(scope="module")
+def curve() -> ec.EllipticCurvePrivateKey:
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def set_of(*jwks: dict[str, Any]) -> bytes:
+    return json.dumps({"keys": jwks}).encode()
+
+
+def test_cve_2016_10555_against_a_public_key_of_the_policy(rsa: RSAPrivateKey) -> None:
+    """The gate holds the RSA key as what it is, and the attacker signs HS256 with any spelling of it.
+
+    The header's algorithm is not the key's: the signature is not even looked at.
+    """
+    key = make_key(rsa.public_key(), None, kid="k1")
+    public = rsa.public_key()
+    for material in (
+        key.material,
+        public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
+        public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).rstrip(),
+        public.public_bytes(Encoding.PEM, PublicFormat.PKCS1),
+        json.dumps(write_jwk(key, private=False)).encode(),
+    ):
+        for header in ({"alg": "HS256", "kid": "k1"}, {"alg": "HS256"}):
+            assert refused(forge(header, material=material), Keyring([key])) is Reason.TOKEN_ALGORITHM
+            both = Keyring([key, Key("k2", Algorithm.HS256, b"another secret of 32 bytes or so")])
+            reason = Reason.TOKEN_ALGORITHM if "kid" in header else Reason.TOKEN_SIGNATURE
+            assert refused(forge(header, material=material), both) is reason
+
+
+def test_padding_of_one_scheme_under_the_name_of_the_other(rsa: RSAPrivateKey) -> None:
+    """RS256 and PS256 use the same numbers: a key that served both would be as weak as the weaker one."""
+    pair = {name: make_key(rsa.public_key(), rsa, name, "k1") for name in (Algorithm.RS256, Algorithm.PS256)}
+    for mine, other in (list(pair.values()), list(pair.values())[::-1]):
+        assert isinstance(verify(sign(CLAIMS, mine), "demo", Keyring([mine])), Token)
+        assert refused(sign(CLAIMS, other), Keyring([mine])) is Reason.TOKEN_ALGORITHM
+        renamed = encode(json.dumps({"alg": mine.algorithm.value, "kid": "k1"}).encode())
+        _, payload, mark = sign(CLAIMS, other).split(".")
+        assert refused(f"{renamed}.{payload}.{mark}", Keyring([mine])) is Reason.TOKEN_SIGNATURE
+
+
+def test_cve_2022_21449_psychic_signatures(curve: ec.EllipticCurvePrivateKey) -> None:
+    """A signature of two zeros verified for every message under every key; so did multiples of the order."""
+    ring = Keyring([make_key(curve.public_key(), None, kid="k1")])
+    order = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+    for r in (0, 1, order - 1, order, order + 1, 2**256 - 1):
+        for s in (0, 1, order - 1, order, order + 1, 2**256 - 1):
+            mark = r.to_bytes(32, "big") + s.to_bytes(32, "big")
+            assert refused(forge({"alg": "ES256", "kid": "k1"}, mark=mark), ring) is Reason.TOKEN_SIGNATURE
+
+
+def test_other_shapes_of_an_ecdsa_signature(curve: ec.EllipticCurvePrivateKey) -> None:
+    """DER instead of two numbers, or numbers with zeros around them: second spellings of one signature.
+
+    The second form that every such signature has (s and its negative) cannot be told from the first. It is
+    of the same token, with the same id; nothing is counted or revoked by the text.
+    """
+    ring = Keyring([key := make_key(curve.public_key(), curve, kid="k1")])
+    text, _, mark = sign(CLAIMS, key).rpartition(".")
+    raw = urlsafe_b64decode(mark + "==")
+    r, s = int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:], "big")
+    for other in (
+        encode_dss_signature(r, s),
+        b"\x00" + raw,
+        raw + b"\x00",
+        b"\x00" + raw[:32] + b"\x00" + raw[32:],
+        raw[:-1],
+        raw[32:],
+    ):
+        assert refused(f"{text}.{encode(other)}", ring) is Reason.TOKEN_SIGNATURE
+    assert decode_dss_signature(encode_dss_signature(r, s)) == (r, s)
+    order = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+    twin = raw[:32] + (order - s).to_bytes(32, "big")
+    assert verify(f"{text}.{encode(twin)}", "demo", ring) == verify(f"{text}.{mark}", "demo", ring)
+
+
+def test_cve_2024_33663_a_key_of_a_wrong_curve() -> None:
+    """A key on another curve was taken for one of the algorithm's, and its signatures with it."""
+    for other in (ec.SECP256K1(), ec.SECP384R1()):
+        with pytest.raises(UnfitKeyError, match="ES256 needs a key on the curve P-256"):
+            make_key(ec.generate_private_key(other).public_key(), None, Algorithm.ES256, "k1")
+
+
+def test_duplicate_kids_in_a_set(curve: ec.EllipticCurvePrivateKey) -> None:
+    """Of two keys with one name the first or the last counts, as the reader likes."""
+    one = write_jwk(make_key(curve.public_key(), None, kid="k1"), private=False)
+    other = ec.generate_private_key(ec.SECP256R1())
+    two = write_jwk(make_key(other.public_key(), None, kid="k1"), private=False)
+    for published in (True, False):
+        with pytest.raises(UnfitKeyError, match="names another key of the set"):
+            read_jwk_set(set_of(one, two), published=published)
+
+
+@pytest.mark.parametrize(
+    "member", [{"use": "enc"}, {"key_ops": ["encrypt"]}, {"key_ops": ["sign"]}, {"alg": "ECDH-ES"}]
+)
+def test_a_key_for_other_work(curve: ec.EllipticCurvePrivateKey, member: dict[str, Any]) -> None:
+    """A key that its owner has for encryption verifies nothing, though its numbers could."""
+    jwk = {**write_jwk(make_key(curve.public_key(), None, kid="k1"), private=False), **member}
+    with pytest.raises(UnfitKeyError):
+        read_jwk(json.dumps(jwk).encode())
+    with pytest.raises(UnfitKeyError, match="no key of the set verifies tokens"):
+        read_jwk_set(set_of(jwk))
+
+
+@pytest.mark.parametrize("bits", [1024, 1536, 2040])
+def test_short_rsa_keys(bits: int) -> None:
+    private = generate_private_key(65537, bits)
+    with pytest.raises(UnfitKeyError, match="2048 to 8192 bits"):
+        make_key(private.public_key(), None, kid="k1")
+    der = private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    ring = Keyring([Key("k1", Algorithm.RS256, der)])
+    assert refused(forge({"alg": "RS256", "kid": "k1"}, mark=bytes(bits // 8)), ring) is Reason.TOKEN_SIGNATURE
+
+
+def test_a_giant_rsa_key(rsa: RSAPrivateKey) -> None:
+    """A published key of 16,384 bits makes every token that names it cost milliseconds."""
+    jwk = write_jwk(make_key(rsa.public_key(), None, kid="k1"), private=False)
+    giant = {**jwk, "n": encode(b"\xff" * 2048)}
+    with pytest.raises(UnfitKeyError, match="2048 to 8192 bits"):
+        read_jwk(json.dumps(giant).encode())
+
+
+def test_cve_2026_48524_storms_of_unknown_kids(rsa: RSAPrivateKey) -> None:
+    """Every token with a kid of its own made the library fetch the key set anew.
+
+    Reading a token fetches nothing. It is told that a key is unknown, and only where one that somebody
+    publishes could help: not for HMAC, not for none, not for a kid that is known.
+    """
+    ring = Keyring([make_key(rsa.public_key(), None, kid="k1")])
+    for alg in ("HS256", "none", "RS512", "rs256"):
+        assert not isinstance(verify(forge({"alg": alg, "kid": "new"}, mark=b"x"), "demo", ring), UnknownKey)
+    assert verify(forge({"alg": "RS256", "kid": "k1"}, mark=b"x"), "demo", ring) == Deny(Reason.TOKEN_SIGNATURE)
+    answer = verify(forge({"alg": "RS256", "kid": "new"}, mark=b"x"), "demo", ring)
+    assert answer == UnknownKey(Reason.UNKNOWN_KEY, kid="new")
+
+
+@pytest.mark.parametrize("audience", ["another service", ["a", "b"], None])
+def test_a_token_for_another_service(audience: Any) -> None:
+    """An identity provider signs for many with one key: a token for another service opens ours.
+
+    RFC 7519, section 4.1.3: who does not find himself in the audience must refuse.
+    """
+    application = Application("demo", RING, audiences=frozenset({"video"}))
+    claims = {**CLAIMS, "aud": audience} if audience is not None else CLAIMS
+    assert read_token(sign(claims, KEY), application) == Deny(Reason.AUDIENCE_NOT_ACCEPTED)
+    assert isinstance(read_token(sign({**CLAIMS, "aud": ["x", "video"]}, KEY), application), Token)
+
+
+@pytest.mark.parametrize(
+    "issuer", ["https://id.example/", "https://id.example.evil", "HTTPS://ID.EXAMPLE", None]
+)
+def test_cve_2024_53861_an_issuer_that_is_nearly_the_right_one(issuer: str | None) -> None:
+    """Part of the right name, or the right name in part, was taken for it."""
+    application = Application("demo", RING, issuers=frozenset({"https://id.example"}))
+    claims = CLAIMS if issuer is None else {**CLAIMS, "iss": issuer}
+    assert read_token(sign(claims, KEY), application) == Deny(Reason.ISSUER_NOT_ACCEPTED)
+    assert isinstance(read_token(sign({**CLAIMS, "iss": "https://id.example"}, KEY), application), Token)

@@ -52,6 +52,16 @@ def test_json_of_a_right_file(run, policy):
     }
 
 
+def test_where_keys_are_published_is_said_and_not_asked(run, write_policy):
+    jwks = [{"url": "https://id.example/keys?tenant=1"}, {"url": "http://127.0.0.1:9/keys"}]
+    path = write_policy(applications={"demo": {**ONE, "jwks": jwks, "audiences": ["tv"]}})
+    lines = run("check", "--config", path).stdout.splitlines()
+    places = "those at https://id.example/keys, those at http://127.0.0.1:9/keys"
+    assert f"  application demo: jwt, keys k1 (HS256), {places}" in lines
+    shown = json.loads(run("check", "--config", path, "--json").stdout)["applications"]["demo"]
+    assert shown["jwks"] == ["https://id.example/keys", "http://127.0.0.1:9/keys"]
+
+
 def test_json_of_a_wrong_file(run, write_policy):
     path = write_policy(colour="red")
     result = run("check", "--config", path, "--json")
@@ -96,11 +106,28 @@ def test_secrets_are_shown_nowhere(run, write_policy):
                     {"match": "/b/**", "application": "other"},
                 ],
             },
-            "applications.demo, applications.other: they share a secret",
+            "applications.demo, applications.other: they share a key",
         ),
         (
             {"streams": [{"match": "/{resource}/**"}, {"match": "/cam1/index.m3u8", "access": "none"}]},
             "streams[1]: /cam1/index.m3u8 is never reached: streams[0] takes all that it matches",
+        ),
+        (
+            {"applications": {"demo": {"jwks": [{"url": "https://id.example/keys"}]}}},
+            "applications.demo.jwks: without audiences, what its issuers sign for others opens it too",
+        ),
+        (
+            {
+                "applications": {
+                    "demo": {"jwks": [{"url": "https://id.example/keys"}], "audiences": ["tv", "radio"]},
+                    "other": {"jwks": [{"url": "https://id.example/keys"}], "audiences": ["tv"]},
+                },
+                "streams": [
+                    {"match": "/a/**", "application": "demo"},
+                    {"match": "/b/**", "application": "other"},
+                ],
+            },
+            "applications.demo, applications.other: they share a key",
         ),
         ({"admin": {"listen": "127.0.0.1:8080"}}, "listen, admin.listen: both name the same address"),
     ],

@@ -14,7 +14,7 @@ GATE = [str(Path(sys.executable).with_name("gate"))]
 
 def test_help_names_every_command_and_loads_none(run):
     shown = run("--help").output
-    assert all(name in shown for name in ("serve", "check", "token", "explain", "schema"))
+    assert all(name in shown for name in ("serve", "check", "token", "inspect", "keys", "explain", "schema"))
     code = "import sys; sys.argv = ['gate', '--help']\n" + (
         "from gate.cli import main\n"
         "try: main()\n"
@@ -26,7 +26,7 @@ def test_help_names_every_command_and_loads_none(run):
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=30).returncode == 0
 
 
-@pytest.mark.parametrize("name", ["serve", "check", "token", "explain", "schema"])
+@pytest.mark.parametrize("name", ["serve", "check", "token", "explain", "revoke", "reload", "schema"])
 def test_each_command_has_help_with_examples(run, name):
     result = run(name, "--help")
     assert result.exit_code == 0

@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from gate.cli.explain import Fields, read_target
+from gate.cli.explain import read_fields, read_target
+from gate.cli.keys import make_key
 from gate.config.compile import load_config
+from gate.core.keys import Algorithm
 from gate.core.ticket import Ticket, TicketKeys
 from gate.errors import UsageError
 from gate.formats import read_token
@@ -46,7 +48,7 @@ def test_of_a_url_path_and_query_count_byte_for_byte(url, target):
 
 
 def test_header_fields_are_found_without_regard_to_case():
-    fields = Fields.read(["User-Agent: VLC/3.0 ", "X-A:1", "x-a: 2", "Empty:"])
+    fields = read_fields(["User-Agent: VLC/3.0 ", "X-A:1", "x-a: 2", "Empty:"])
     assert fields.getall("user-agent", ()) == ["VLC/3.0"]
     assert fields.getall("X-A", ()) == ["1", "2"]
     assert fields.getall("Empty", ()) == [""]
@@ -56,7 +58,7 @@ def test_header_fields_are_found_without_regard_to_case():
 @pytest.mark.parametrize("line", ["no colon", ": value", "a b: c", "a: b\nc: d", "é: x"])
 def test_what_is_no_header_is_refused(line):
     with pytest.raises(UsageError):
-        Fields.read([line])
+        read_fields([line])
 
 
 @pytest.mark.parametrize(
@@ -380,3 +382,27 @@ class TestSessionLink:
         assert result.exit_code == 0
         assert "Session link: session 00000" in result.stdout
         assert ticket not in result.output
+
+
+class TestPublishedKeys:
+    """Offline nobody is asked for them, and the explanation says so."""
+
+    def test_where_the_key_would_be_looked_up(self, run, ask, write_policy, sign):
+        jwks = [{"url": "https://id.example/keys?tenant=1"}, {"url": "http://127.0.0.1:9/keys"}]
+        path = write_policy(applications={"demo": {"jwks": jwks}})
+        token = sign(make_key(Algorithm.ES256, "es"))
+        status, told = ask("/cam1/index.m3u8", "--token", token, config=path)
+        assert (status, told["decision"], told["reason"]) == (1, "deny", "unknown_key")
+        places = "https://id.example/keys, http://127.0.0.1:9/keys"
+        assert told["detail"] == f"Its key may be published at {places}: a gate would look it up there."
+        assert f"a gate would look its key up at {places}, which is not done here" in told["steps"]
+        assert any(step.endswith("whose keys are none here") for step in told["steps"])
+        text = run("explain", "--config", path, "/cam1/index.m3u8", "--token", token).stdout
+        assert f"  Its key may be published at {places}" in text
+
+    def test_not_a_key_that_could_not_be_there(self, ask, write_policy, sign, policy):
+        status, told = ask("/cam1/index.m3u8", "--token", sign(make_key(Algorithm.ES256, "es")), config=policy)
+        assert (status, told["detail"]) == (1, None)
+        path = write_policy(applications={"demo": {"jwks": [{"url": "https://id.example/keys"}]}})
+        status, told = ask("/cam1/index.m3u8", "--token", sign(), config=path)
+        assert (status, told["detail"]) == (1, None)

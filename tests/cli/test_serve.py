@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import re
 import signal
@@ -140,7 +141,7 @@ async def test_lines_of_the_log_are_time_level_logger_message(launch, write_poli
     await served.says("token_missing")
     line = next(line for line in served.text().splitlines() if "token_missing" in line)
     assert re.match(
-        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z INFO gate\.proxy [0-9a-f]{16}: GET refused: ", line
+        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z INFO gate\.access [0-9a-f]{16}: 127\.0\.0\.1 GET /", line
     )
 
 
@@ -198,7 +199,7 @@ async def test_a_second_signal_ends_it_at_once_and_the_embedded_store_too(
 async def test_sighup_puts_the_new_policy_in_force(launch, write_policy, document, start_origin, http):
     url, _ = await start_origin(hello)
     path = write_policy(**document, origins={"origin": {"url": url}})
-    served = await launch(path)
+    served = await launch(path, "--no-watch")
     page = URL(f"http://127.0.0.1:{served.ports()['public']}/news/index.m3u8")
     async with http.get(page) as answer:
         assert answer.status == 401
@@ -215,7 +216,7 @@ async def test_sighup_puts_the_new_policy_in_force(launch, write_policy, documen
 async def test_a_bad_policy_changes_nothing_and_is_said(launch, write_policy, document, start_origin, http):
     url, _ = await start_origin(hello)
     path = write_policy(**document, origins={"origin": {"url": url}})
-    served = await launch(path)
+    served = await launch(path, "--no-watch")
     write_policy(
         **document, origins={"origin": {"url": url}}, streams=[{"match": "x"}, {"match": "/**"}], colour=1
     )
@@ -353,6 +354,101 @@ async def test_no_token_is_in_the_log(launch, write_policy, document, start_orig
         assert token.split(".")[1] not in log
     assert "nonsense-token" not in log
     assert ticket not in log
-    # Not even what is left where one was taken out: nothing wrote a credential to begin with.
+    # What is left where one was taken out is a path that it had no place in: nothing else wrote a credential.
     lines = [line for line in log.splitlines() if "[credential]" in line]
-    assert lines == [line for line in lines if "method_not_allowed" in line]
+    assert len(lines) == len([line for line in lines if re.search(r" GET /\S*\[credential\]", line)]) > 0
+
+
+async def test_the_log_for_programs_is_json_in_every_line(launch, write_policy, document, start_origin, http):
+    url, _ = await start_origin(hello)
+    path = write_policy(**document, origins={"origin": {"url": url}}, log={"format": "json", "access": True})
+    served = await launch(path, ready=False)
+    await served.says("public listener on")
+    port = int(re.search(r"public listener on http://127\.0\.0\.1:(\d+)", served.text())[1])
+    async with http.get(f"http://127.0.0.1:{port}/public/x?token=opaque"):
+        pass
+    await served.says("gate.access")
+    served.process.terminate()
+    assert await served.ended() == 0
+    lines = [json.loads(line) for line in served.text().splitlines()]
+    assert all(re.fullmatch(r"[\d-]{10}T[\d:]{8}\.\d{3}Z", line["time"]) for line in lines)
+    (access,) = [line for line in lines if line["logger"] == "gate.access"]
+    assert (access["path"], access["status"]) == ("/public/x?token=[token]", 200)
+    assert {"time", "level", "logger", "message"} == set(lines[-1])
+
+
+async def test_the_command_line_s_format_goes_before_the_policy_s(launch, write_policy, document):
+    served = await launch(write_policy(**document, log={"format": "json"}), "--log-format", "text")
+    assert set(served.ports()) == {"public", "admin"}
+
+
+async def test_a_change_of_the_file_is_a_reload(launch, write_policy, document, start_origin, http):
+    url, _ = await start_origin(hello)
+    document["origins"] = {"origin": {"url": url}}
+    path = write_policy(**document)
+    served = await launch(path)
+    ports = served.ports()
+    page, admin = (
+        URL(f"http://127.0.0.1:{ports['public']}/news/index.m3u8"),
+        f"http://127.0.0.1:{ports['admin']}",
+    )
+
+    async def get(url):
+        async with http.get(url) as answer:
+            return answer.status, await answer.text()
+
+    assert (await get(page))[0] == 401
+    write_policy(**document, streams=[{"match": "/news/**", "access": "public"}])
+    await served.says(" in force after ")
+    assert (await get(page))[0] == 200
+    assert "gate_config_reload_success 1.0" in (await get(f"{admin}/metrics"))[1]
+
+    write_policy(**document, colour=1)
+    await served.says("policy not reloaded: ")
+    assert (await get(page))[0] == 200
+    assert "gate_config_reload_success 0.0" in (await get(f"{admin}/metrics"))[1]
+    status, text = await get(f"{admin}/readyz")
+    assert status == 200
+    assert re.fullmatch(
+        r"ready; an older policy is in force: at [\d-]{10}T[\d:]{8}Z the file was refused: "
+        rf"{re.escape(str(path))}:\d+:\d+: colour: unknown key.*\n",
+        text,
+    )
+
+    write_policy(**document)
+    await served.until(lambda: served.text().count(" in force after ") == 2)
+    assert (await get(f"{admin}/readyz"))[1] == "ready\n"
+    page_metrics = (await get(f"{admin}/metrics"))[1]
+    assert "gate_config_reload_success 1.0" in page_metrics
+    assert len(re.findall(r"^gate_policy_info\{", page_metrics, re.MULTILINE)) == 1
+    since = float(re.search(r"(?m)^gate_config_reload_success_timestamp_seconds (\S+)", page_metrics)[1])
+    assert abs(since - time.time()) < 60
+
+
+async def test_reloads_of_a_thousand_rules_refuse_nobody(launch, write_policy, document, start_origin, http):
+    url, _ = await start_origin(hello)
+
+    def rules(number):
+        many = [{"match": f"/other{at}/**", "access": "none"} for at in range(1000)]
+        return [*many, {"match": "/news/**", "access": "public", "live_edge": f"{60 + number}s"}]
+
+    document["origins"] = {"origin": {"url": url}}
+    served = await launch(write_policy(**document, streams=rules(0)))
+    page = URL(f"http://127.0.0.1:{served.ports()['public']}/news/index.m3u8")
+    statuses = []
+    done = asyncio.Event()
+
+    async def watch():
+        while not done.is_set():
+            async with http.get(page) as answer:
+                statuses.append((answer.status, await answer.read()))
+
+    viewers = [asyncio.create_task(watch()) for _ in range(8)]
+    for number in range(1, 5):
+        await asyncio.to_thread(write_policy, **document, streams=rules(number))
+        await served.until(lambda number=number: served.text().count(" in force after ") >= number)
+    done.set()
+    await asyncio.gather(*viewers)
+    assert set(statuses) == {(200, b"#EXTM3U\n")}
+    assert len(statuses) > 100
+    assert "not reloaded" not in served.text()

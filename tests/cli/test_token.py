@@ -206,7 +206,101 @@ def test_several_applications_and_keys(run, refuse, write_policy):
     }
 
 
-def test_a_key_that_is_no_secret_signs_nothing(refuse, write_policy):
+def test_a_key_that_is_no_secret_is_no_policy(refuse, write_policy):
     public = "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE\n-----END PUBLIC KEY-----"
     path = write_policy(applications={"demo": {"keys": [{"kid": "k1", "secret": public}]}})
-    assert refuse("--all", config=path) == "the key k1 is not fit for HS256"
+    assert refuse("--all", config=path).endswith("this is a key file, not a secret: bring it in with file")
+
+
+@pytest.fixture
+def public_policy(run, write_policy, tmp_path):
+    """A policy with a secret and two public keys, and their private halves beside it."""
+    for name, algorithm in (("es", "ES256"), ("ed", "EdDSA"), ("other", "ES256")):
+        run("keys", "new", "--algorithm", algorithm, "--kid", name, "--out", tmp_path / name)
+    keys = [{"file": "es.pub"}, {"file": "ed.pub"}]
+    return write_policy(applications={"demo": {"keys": [*keys, {"kid": "hs", "secret": OTHER}]}})
+
+
+def header_of(text):
+    part = text.split(".")[0]
+    return json.loads(urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+
+
+def test_the_first_key_that_can_signs(run, public_policy):
+    assert header_of(run("token", "--config", public_policy, "--all").stdout)["kid"] == "hs"
+
+
+def test_a_private_key_signs_as_the_public_one_that_it_belongs_to(run, public_policy, tmp_path):
+    for name, algorithm in (("es", "ES256"), ("ed", "EdDSA")):
+        text = run("token", "--config", public_policy, "--all", "--key", tmp_path / name).stdout
+        assert header_of(text) == {"alg": algorithm, "kid": name, "typ": "JWT"}
+        application = load_config(public_policy, {}).policy.applications["demo"]
+        assert isinstance(read_token(text.strip(), application), Token)
+
+
+@pytest.fixture
+def published_policy(run, write_policy, tmp_path):
+    """A policy whose application has published keys only, and one of their private halves beside it."""
+    run("keys", "new", "--algorithm", "ES256", "--kid", "es", "--out", tmp_path / "es")
+    jwks = [{"url": "https://id.example/keys?tenant=1"}]
+    return write_policy(applications={"demo": {"jwks": jwks, "audiences": ["tv"], "max_ttl": "1h"}})
+
+
+def test_with_published_keys_their_private_half_signs(run, refuse, published_policy, tmp_path):
+    for kid in ([], ["--kid", "es"]):
+        told = refuse("--all", *kid, config=published_policy)
+        assert told == (
+            "the keys of demo are published (https://id.example/keys), and what signs is not: "
+            "name the private key with --key FILE"
+        )
+        result = run("token", "--config", published_policy, "--all", "--key", tmp_path / "es", *kid)
+        assert (result.exit_code, result.stderr) == (0, "")
+        assert header_of(result.stdout)["kid"] == "es"
+        assert claims_of(result.stdout)["aud"] == "tv"
+    told = refuse("--all", "--kid", "ed", "--key", tmp_path / "es", config=published_policy)
+    assert told.endswith("its public half is no key of the application demo")
+    told = refuse("--all", "--ttl", "2h", "--key", tmp_path / "es", config=published_policy)
+    assert "lifetime_too_long" in told
+
+
+def test_a_published_key_never_stands_for_one_of_the_policy(run, refuse, write_policy, tmp_path):
+    run("keys", "new", "--algorithm", "ES256", "--kid", "k1", "--out", tmp_path / "es")
+    jwks = [{"url": "https://id.example/keys"}]
+    demo = {"keys": [{"kid": "k1", "secret": OTHER}], "jwks": jwks, "audiences": ["tv"]}
+    path = write_policy(applications={"demo": demo})
+    told = refuse("--all", "--key", tmp_path / "es", config=path)
+    assert told.endswith("its public half is no key of the application demo")
+    assert header_of(run("token", "--config", path, "--all").stdout)["alg"] == "HS256"
+
+
+def test_private_keys_in_the_policy_sign(run, write_policy, tmp_path):
+    run("keys", "new", "--kind", "pem", "--algorithm", "PS256", "--out", tmp_path / "sign.pem")
+    keys = [{"kid": "k1", "algorithm": "PS256", "file": "sign.pem"}]
+    path = write_policy(applications={"demo": {"keys": keys}})
+    assert header_of(run("token", "--config", path, "--all").stdout)["alg"] == "PS256"
+
+
+def test_keys_that_do_not_sign(refuse, public_policy, tmp_path):
+    half = "the policy holds only the public half of 'es': name the private key with --key FILE"
+    assert refuse("--all", "--kid", "es", config=public_policy) == half
+    for path, sentence in (
+        ("nowhere", "cannot read the file: no such file or directory"),
+        ("es.pub", "this is not a private key"),
+        ("other", "its public half is no key of the application demo"),
+        ("gate.yaml", "this is neither a PEM file nor a JWK"),
+    ):
+        told = refuse("--all", "--key", tmp_path / path, config=public_policy)
+        assert told == f"{tmp_path / path}: {sentence}"
+    told = refuse("--all", "--kid", "ed", "--key", tmp_path / "es", config=public_policy)
+    assert "no key of the application" in told
+
+
+def test_terms_are_met_where_they_can_be(run, refuse, write_policy):
+    keys = [{"kid": "k1", "secret": OTHER}]
+    terms = {"issuers": ["b", "a"], "audiences": ["tv"], "required_claims": ["sub"]}
+    path = write_policy(applications={"demo": {"keys": keys, **terms}})
+    claims = claims_of(run("token", "--config", path, "--all", "--subject", "alice").stdout)
+    assert (claims["iss"], claims["aud"]) == ("a", "tv")
+    assert "(claim_missing): the token must have sub" in refuse("--all", config=path)
+    other = ["--all", "--subject", "x", "--claims", '{"aud": "radio"}']
+    assert "(audience_not_accepted)" in refuse(*other, config=path)

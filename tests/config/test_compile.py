@@ -6,16 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from gate.config.compile import Config, load_config
+from gate.cli.keys import make_key
+from gate.config.compile import Config, compile_config, load_config
+from gate.config.models import PolicyFile
 from gate.config.values import TcpAddress, UnixAddress
 from gate.core.grants import Action
 from gate.core.keys import Algorithm, Key
 from gate.core.media import Facts, Kind, Role
-from gate.core.policy import METHODS, Access, OnLimit, SessionEnd
+from gate.core.policy import METHODS, Access, ForwardedHeader, OnLimit, Proxies, SessionEnd
+from gate.core.published import KeySource
 from gate.core.target import Target, parse_target
-from gate.core.token import Format
+from gate.core.token import Bound, Format
 from gate.core.windows import Moving, Span
 from gate.errors import ConfigError
+from gate.formats.pem import write_pem
 
 SECRET = "0123456789abcdef0123456789abcdef"
 SHORTEST = f"""\
@@ -274,3 +278,86 @@ def test_layouts_of_the_file_and_those_that_are_built_in(compile_text):
     parts = {"resource": "cam1"}
     for rule, kind in ((live, Kind.LIVE), (vod, Kind.OBJECT)):
         assert rule.layout.read(target("/x/cam1/a.m3u8"), parts) == Facts("cam1", Role.MANIFEST, kind)
+
+
+def test_what_an_application_asks_of_its_tokens(compile_text):
+    terms = """issuers: [a, b], audiences: [tv], required_claims: [sub], require_bind: [ip, origin],
+        max_session_limit: 9, max_concurrent: 2, max_usage: 90m"""
+    application = compile_text(SHORTEST.replace("}]}}", f"}}], {terms}}}}}")).policy.applications["demo"]
+    assert application.issuers == {"a", "b"}
+    assert application.audiences == {"tv"}
+    assert application.required_claims == ("sub",)
+    assert application.require_bind == {Bound.IP, Bound.ORIGIN}
+    assert (application.max_session_limit, application.max_concurrent, application.max_usage_s) == (9, 2, 5400)
+
+
+def test_the_version_tells_public_keys_apart(compile_text, tmp_path):
+    text = SHORTEST.replace(f"kid: k1, secret: {SECRET}", "kid: k1, file: key.pem")
+    versions = set()
+    for _ in range(2):
+        (tmp_path / "key.pem").write_bytes(write_pem(make_key(Algorithm.EDDSA, None), private=False))
+        versions.add(compile_text(text).policy.version)
+        assert compile_text(text).policy.version in versions
+    assert len(versions) == 2
+
+
+def test_where_keys_are_published(compile_text):
+    plain = compile_text("""\
+        origins: {archive: {url: "http://127.0.0.1:9000"}}
+        applications:
+          demo:
+            jwks:
+              - url: https://id.example/keys
+              - {url: "https://id.example/keys", algorithm: PS256, refresh: 1h, cooldown: 10s}
+        """).policy
+    application = plain.applications["demo"]
+    assert len(application.keyring) == 0
+    assert application.key_sources == (
+        KeySource("https://id.example/keys"),
+        KeySource("https://id.example/keys", Algorithm.PS256, 3600, 10),
+    )
+    assert plain.rules[0].application is application
+
+
+def test_a_policy_without_a_file_reads_its_keys_as_well(tmp_path):
+    file = PolicyFile.model_validate_json(
+        '{"origins": {"a": {"url": "http://127.0.0.1:1"}},'
+        ' "applications": {"demo": {"keys": [{"file": "k.pem"}]}}}'
+    )
+    with pytest.raises(ConfigError, match=r"applications.demo.keys\[0\].file: cannot read the file"):
+        compile_config(file, tmp_path)
+    (tmp_path / "k.pem").write_bytes(write_pem(make_key(Algorithm.EDDSA, "x"), private=False))
+    (key,) = compile_config(file, tmp_path).policy.applications["demo"].keyring
+    assert key.algorithm is Algorithm.EDDSA
+
+
+def test_proxies_and_log_arrive(compile_text):
+    config = compile_text(SHORTEST)
+    assert config.policy.proxies == Proxies()
+    assert (config.log_format, config.log_access) == ("text", False)
+    more = "\ntrusted_proxies: [10.0.0.0/8, unix]\nforwarded_header: Forwarded\n"
+    more += "log: {format: json, access: true}\n"
+    config = compile_text(SHORTEST + more)
+    networks = (ip_network("10.0.0.0/8"),)
+    assert config.policy.proxies == Proxies(networks, unix=True, header=ForwardedHeader.FORWARDED)
+    assert (config.log_format, config.log_access) == ("json", True)
+
+
+def test_the_files_that_it_names_are_told_also_where_it_is_wrong(tmp_path):
+    path = tmp_path / "gate.yaml"
+    path.write_text(
+        "origins: {a: {url: 'http://127.0.0.1:1'}}\nsessions: {ticket_keys: [!file t]}\n"
+        "applications: {demo: {keys: [{kid: k, secret: !file s}]}}\n"
+    )
+    files: set[Path] = set()
+    with pytest.raises(ConfigError):
+        load_config(path, {}, files)
+    assert files == {tmp_path / "s", tmp_path / "t"}
+    path.write_text(
+        "origins: {a: {url: 'http://127.0.0.1:1'}}\n"
+        "applications: {demo: {keys: [{file: k.pem}, {jwks_file: set.json}]}}\n"
+    )
+    files.clear()
+    with pytest.raises(ConfigError):
+        load_config(path, {}, files)
+    assert files == {tmp_path / "k.pem", tmp_path / "set.json"}

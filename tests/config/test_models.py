@@ -7,9 +7,9 @@ import pytest
 from pydantic import ValidationError
 
 from gate.config.document import load
+from gate.config.keys import read_keyrings
 from gate.config.models import PolicyFile, complaints
 from gate.config.values import TcpAddress
-from gate.core.keys import Algorithm
 from gate.core.policy import Access
 from gate.errors import ConfigError
 
@@ -25,7 +25,12 @@ def read(tmp_path: Path):
     def call(text: str) -> PolicyFile:
         path = tmp_path / "gate.yaml"
         path.write_text(textwrap.dedent(text), "utf-8")
-        return load(path, PolicyFile, environ={"SECRET": SECRET}, check=complaints)
+
+        def check(file: PolicyFile):
+            yield from complaints(file)
+            yield from read_keyrings(file, tmp_path)[1]
+
+        return load(path, PolicyFile, environ={"SECRET": SECRET}, check=check)
 
     return call
 
@@ -48,7 +53,7 @@ def test_the_shortest_file_has_defaults_for_everything_else(read):
     assert policy.admin.listen == TcpAddress("127.0.0.1", 8081)
     assert policy.store == "embedded"
     (key,) = policy.applications["demo"].keys
-    assert key.algorithm is Algorithm.HS256
+    assert (key.kid, key.algorithm, key.file, key.jwks_file) == ("k1", None, None, None)
     (stream,) = policy.streams
     assert (stream.match, stream.access, stream.layout) == ("/{resource}/**", Access.PRIVATE, "flussonic")
     assert policy.sessions.idle == 60
@@ -282,8 +287,8 @@ class TestComplaints:
             (", session_end: usage, max_usage: 4h", True),
             (", session_end: token", True),
             (", session_end: usage", False),
-            (", max_usage: 4h", False),
-            (", session_end: token, max_usage: 4h", False),
+            (", max_usage: 4h", True),
+            (", session_end: token, max_usage: 4h", True),
         ],
     )
     def test_a_session_that_its_usage_ends_has_a_longest_one(self, read, problems, lines, fine):
@@ -291,9 +296,7 @@ class TestComplaints:
         if fine:
             assert read(text).applications["demo"].keys
         else:
-            assert problems(text) == [
-                "2:22: applications.demo: session_end usage goes with max_usage, and needs it"
-            ]
+            assert problems(text) == ["2:22: applications.demo: session_end usage needs max_usage"]
 
     @pytest.mark.parametrize(("algorithm", "length"), [("HS256", 32), ("HS384", 48), ("HS512", 64)])
     def test_keys_are_as_long_as_their_hash(self, read, problems, algorithm, length):
@@ -310,3 +313,82 @@ def test_a_missing_secret_is_one_problem(problems):
     assert problems(SHORTEST.replace(SECRET, "!env NOWHERE")) == [
         "2:48: applications.demo.keys[0].secret: the environment variable NOWHERE is not set"
     ]
+
+
+@pytest.mark.parametrize(
+    ("key", "problem"),
+    [
+        ("{kid: k1}", "2:30: applications.demo.keys[0]: a key is one of secret, file and jwks_file"),
+        (
+            f"{{kid: k1, secret: {SECRET}, file: k.pem}}",
+            "2:30: applications.demo.keys[0]: a key is one of secret, file and jwks_file",
+        ),
+        (f"{{secret: {SECRET}}}", "2:30: applications.demo.keys[0]: a secret needs a kid"),
+        (
+            f"{{kid: k1, algorithm: RS256, secret: {SECRET}}}",
+            "2:51: applications.demo.keys[0].algorithm: RS256 needs a public key: bring it in with file",
+        ),
+        ("{file: ''}", "2:37: applications.demo.keys[0].file: expected at least 1 characters"),
+        (
+            "{kid: k1, algorithm: RS512, file: k.pem}",
+            "2:51: applications.demo.keys[0].algorithm: expected HS256, HS384, HS512, RS256, PS256, ES256 or",
+        ),
+    ],
+)
+def test_a_key_is_one_of_three_things(problems, key, problem):
+    text = SHORTEST.replace(f"{{kid: k1, secret: {SECRET}}}", key)
+    found = problems(text)
+    assert [one for one in found if one.startswith(problem)], found
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("issuers: ['']", "issuers[0]: expected at least 1 characters"),
+        ("audiences: tv", "audiences: expected a list, found a string"),
+        ("required_claims: [1]", "required_claims[0]: expected a string, found a whole number"),
+        ("require_bind: [mac]", "require_bind[0]: expected ip, user_agent or origin"),
+        ("max_session_limit: 0", "max_session_limit: expected a number of at least 1"),
+        ("max_concurrent: many", "max_concurrent: expected a whole number"),
+        ("max_usage: 10ms", "max_usage: expected at least 1s"),
+    ],
+)
+def test_terms_that_are_none(problems, line, problem):
+    (found,) = problems(SHORTEST.replace("}]}}", f"}}], {line}}}}}"))
+    assert f"applications.demo.{problem}" in found
+
+
+JWKS = """\
+origins: {archive: {url: "http://127.0.0.1:9000"}}
+applications:
+  demo:
+    jwks:
+"""
+
+
+@pytest.mark.parametrize(
+    ("entries", "problem"),
+    [
+        ("      - url: http://id.example/keys", "5:14: jwks[0].url: keys come over https: only"),
+        ("      - url: https://me:pw@id.example/", "5:14: jwks[0].url: a URL here cannot hold a"),
+        ("      - {url: https://a, algorithm: HS256}", "5:37: jwks[0].algorithm: HS256 needs a"),
+        ("      - {url: https://a, refresh: 10ms}", "5:35: jwks[0].refresh: expected at least 1s"),
+        ("      - {url: https://a, cooldown: 0s}", "5:36: jwks[0].cooldown: expected at least"),
+        ("      - {url: https://a}\n      - {url: https://A}", "6:9: jwks[1]: this URL is there"),
+        ("      - {algorithm: RS256}", "5:9: jwks[0]"),
+        ("      - {url: https://a, refesh: 10m}", "5:26: jwks[0].refesh"),
+        ("      []", "4:5: applications.demo: an application needs keys: name some"),
+    ],
+)
+def test_where_keys_are_published(problems, entries, problem):
+    (line,) = problems(JWKS + entries + "\n")
+    assert line.replace("applications.demo.", "").startswith(problem)
+    assert "pw" not in line
+
+
+def test_published_keys_do_without_others_and_have_defaults(read):
+    (source,) = read(JWKS + "      - url: https://a").applications["demo"].jwks
+    assert (source.algorithm, source.refresh, source.cooldown) == (None, 600, 30)
+    both = JWKS + f"      - url: https://a\n    keys: [{{kid: k1, secret: {SECRET}}}]"
+    assert len(read(both).applications["demo"].keys) == 1

@@ -18,19 +18,22 @@ from gate.config.values import (
     HttpUrl,
     Listen,
     Network,
+    Proxy,
     Secret,
     Size,
     TcpAddress,
     UnixAddress,
     read_duration,
     read_http_url,
+    read_keys_url,
     read_listen,
     read_network,
+    read_proxy,
     read_secret,
     read_size,
 )
 
-READERS = [read_duration, read_size, read_listen, read_network, read_http_url, read_secret]
+READERS = [read_duration, read_size, read_listen, read_network, read_http_url, read_keys_url, read_secret]
 
 
 class Values(BaseModel):
@@ -219,6 +222,53 @@ def test_not_an_http_url(text: object, sentence: str) -> None:
         read_http_url(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("https://id.example/.well-known/jwks.json", "https://id.example/.well-known/jwks.json"),
+        ("HTTPS://ID.example/Keys/", "https://id.example/Keys/"),
+        ("https://id.example", "https://id.example"),
+        ("https://id.example/", "https://id.example/"),
+        ("https://id.example:8443/keys?p=b2c_1&x=%20/?", "https://id.example:8443/keys?p=b2c_1&x=%20/?"),
+        ("https://id.example?", "https://id.example?"),
+        ("http://127.0.0.1:9000/keys", "http://127.0.0.1:9000/keys"),
+        ("http://[::1]/keys", "http://[::1]/keys"),
+        ("http://localhost:9000/keys", "http://localhost:9000/keys"),
+    ],
+)
+def test_keys_url(text: str, url: str) -> None:
+    assert read_keys_url(text) == url
+    assert read_keys_url(url) == url
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("http://id.example/keys", "https"),
+        ("http://127.0.0.1.id.example/keys", "https"),
+        ("http://localhost.id.example/keys", "https"),
+        ("http://10.0.0.1/keys", "https"),
+        ("http://0.0.0.0/keys", "https"),
+        ("https://user:pw@id.example/keys", "user name"),
+        ("https://user@id.example/keys", "user name"),
+        ("https://id.example/keys#a", "fragment"),
+        ("https://id.example/keys?a#b", "fragment"),
+        ("https://id.example/keys?a b", "query"),
+        ("https://id.example/keys?a%zz", "query"),
+        ("https://id.example//", "segments"),
+        ("https://id.example/../keys", "segments"),
+        ("file:///etc/passwd", "expected a URL"),
+        ("ftp://id.example", "expected a URL"),
+        ("", "expected a URL"),
+        (9000, "expected a URL"),
+        (None, "expected a URL"),
+    ],
+)
+def test_not_a_keys_url(text: object, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        read_keys_url(text)
+
+
 @pytest.mark.parametrize("text", ["", None, 1, True, [], SecretStr("")])
 def test_not_a_secret(text: object) -> None:
     with pytest.raises(ValueError, match="expected a secret"):
@@ -273,6 +323,7 @@ def test_no_sentence_repeats_its_text(reader: Any, text: str) -> None:
         (Size, ["64KiB", "10MB"], ["64", "64K"]),
         (Listen, ["127.0.0.1:8080", "[::1]:8080", ":8080", "unix:/a"], ["8080", "unix:a", "::1:80"]),
         (Network, ["10.0.0.0/8", "::1"], ["localhost", "10.0.0.0/"]),
+        (Proxy, ["10.0.0.0/8", "::1", "unix"], ["localhost", "0.0.0.0/0", "::/0"]),
         (HttpUrl, ["http://a:80/b", "HTTPS://[::1]"], ["ftp://a", "http://u@a", "http://a?b"]),
     ],
 )
@@ -290,3 +341,15 @@ def test_the_schema_of_a_model_holds_the_defaults_as_a_file_writes_them() -> Non
     assert properties["trusted"]["default"] == ["10.0.0.0/8"]
     assert properties["secret"]["anyOf"][0]["writeOnly"] is True
     assert json.dumps(properties)
+
+
+def test_a_proxy_is_a_network_of_somebody_in_particular_or_unix() -> None:
+    assert read_proxy("unix") == "unix"
+    assert read_proxy("10.0.0.0/8") == ip_network("10.0.0.0/8")
+    for text in ("0.0.0.0/0", "::/0"):
+        with pytest.raises(ValueError, match="this is everybody"):
+            read_proxy(text)
+    with pytest.raises(ValueError, match=r"expected a network such as .*, or unix"):
+        read_proxy("proxy.example")
+    with pytest.raises(ValueError, match="bits set beyond its prefix"):
+        read_proxy("10.0.0.1/8")

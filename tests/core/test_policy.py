@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gate.core.grants import Action
+from gate.core.keys import Algorithm, Key, Keyring
 from gate.core.media import Facts, Role
-from gate.core.policy import METHODS, READING, Access, Origin, Pattern, Policy, StreamRule
+from gate.core.policy import METHODS, READING, Access, Application, Origin, Pattern, Policy, StreamRule
 from gate.core.target import Target, parse_target
 
 FAST = settings(max_examples=200, deadline=None)
@@ -202,3 +203,21 @@ def test_the_safe_methods_read_and_no_other_does() -> None:
             if (other is Action.READ) != (action is Action.READ):
                 with pytest.raises(ValueError, match="GET, HEAD and OPTIONS read"):
                     replace(good, methods={method: other})
+
+
+def test_another_keyring_is_another_policy_and_nothing_else_changes() -> None:
+    demo, other = Application("demo", Keyring([])), Application("other", Keyring([]))
+    rules = tuple(
+        replace(rule(at, f"/{at}/**"), application=owner) for at, owner in enumerate((demo, other, None))
+    )
+    policy = Policy(rules, {"demo": demo, "other": other}, version="v1")
+    ring = Keyring([Key("k", Algorithm.HS256, b"k" * 32)])
+    after = policy.with_keyring("demo", ring)
+    assert after.applications["demo"] is after.rules[0].application
+    assert after.applications["demo"] == replace(demo, keyring=ring)
+    assert after.rules[1:] == rules[1:]
+    assert (after.applications["other"], after.version) == (other, "v1")
+    matched = after.match(parse_target("/0/x"))  # type: ignore[arg-type]
+    assert matched is not None
+    assert matched[0].application is after.applications["demo"]
+    assert policy.rules == rules

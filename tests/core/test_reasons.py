@@ -10,6 +10,7 @@ STATUSES = {
     400: "malformed_target malformed_request body_not_allowed ambiguous_credentials",
     401: (
         "token_missing token_malformed token_signature token_algorithm unknown_key claim_invalid "
+        "claim_missing issuer_not_accepted audience_not_accepted binding_required "
         "expiry_required lifetime_too_long token_expired token_not_yet_valid revoked ticket_invalid "
         "session_expired"
     ),
@@ -22,7 +23,7 @@ STATUSES = {
     409: "too_many_playbacks",
     413: "body_too_large",
     502: "origin_unreachable origin_invalid",
-    503: "store_unavailable overloaded draining internal",
+    503: "store_unavailable keys_unavailable overloaded draining internal",
     504: "origin_timeout",
 }
 

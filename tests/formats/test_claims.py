@@ -95,6 +95,8 @@ def test_everything_said() -> None:
         usage_s=60,
         session_limit=3,
         max_concurrent=2,
+        issuer="app",
+        audiences=("gate", "cdn"),
     )
     grants = answer.warrant.grants
     assert grants.get(Action.READ) == Grant(resources=frozenset({"cam1", "cam2"}))
@@ -290,9 +292,32 @@ def test_the_limits_themselves_are_legal() -> None:
     assert len(grant.resources) == MOST_RESOURCES
     assert token(sub="x" * LONGEST_TEXT).subject == "x" * LONGEST_TEXT
     assert token(exp=LAST_SECOND).expires_at == LAST_SECOND
-    assert token(aud=["x"] * MOST_AUDIENCES) == token(aud="x") == token()
+    assert token(aud=["x"] * MOST_AUDIENCES).audiences == ("x",) * MOST_AUDIENCES
+    assert token(aud="x").audiences == ("x",)
+    assert token().audiences == ()
     windows = [{"from": 10 * at + 1, "to": 10 * at + 2} for at in range(MOST_WINDOWS)]
     assert len(token(windows=windows).warrant.windows.spans) == MOST_WINDOWS
+
+
+# --- what must be there -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("claims", "lacking"),
+    [
+        ({"sub": "a", "x": 0}, ""),
+        ({"sub": "a", "x": False}, ""),
+        ({"sub": "a"}, "x"),
+        ({"sub": "a", "x": None}, "x"),
+        ({}, "sub"),
+    ],
+)
+def test_required_claims(claims: dict[str, Any], lacking: str) -> None:
+    answer = read_claims(claims, "demo", Format.JWT, b"h.p", ("sub", "x"))
+    if lacking:
+        assert answer == Deny(Reason.CLAIM_MISSING, f"the token must have {lacking}")
+    else:
+        assert isinstance(answer, Token)
 
 
 # --- time ---------------------------------------------------------------------------------------------------

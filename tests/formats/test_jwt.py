@@ -8,20 +8,24 @@ from typing import Any
 
 import jwt as pyjwt
 import pytest
+from cryptography.hazmat.primitives.serialization import load_der_private_key, load_der_public_key
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gate.core.grants import Action
-from gate.core.keys import Algorithm, Key, Keyring
+from gate.core.keys import Algorithm, Key, Keyring, UnknownKey
 from gate.core.policy import Application
 from gate.core.reasons import Deny, Reason
 from gate.core.token import Format, Token, token_id, unnamed_token_id
 from gate.formats import read_token
 from gate.formats.claims import check_claims, read_claims
-from gate.formats.jwt import LONGEST, sign, verify
+from gate.formats.jwt import LONGEST, Signed, sign, verify, verify_jws
+from gate.formats.signatures import UnfitKeyError
 
 # The machine may be busy; what is asked is what comes out.
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+UNHURRIED = settings(
+    deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
 
 K256 = Key("k256", Algorithm.HS256, b"a" * 32)
 K384 = Key("k384", Algorithm.HS384, b"b" * 48)
@@ -260,12 +264,21 @@ def test_members_that_nobody_asked_for_change_nothing() -> None:
     assert read(forge(header(cty="x", foo=1, x5t="y"))) == read(GOOD)
 
 
-def test_a_token_without_a_kid_is_served_by_an_only_key() -> None:
+def test_a_token_without_a_kid_is_served_by_the_only_key_of_its_algorithm() -> None:
     text = forge({"alg": "HS256"})
     assert isinstance(read(text, ONLY), Token)
+    assert isinstance(read(text, RING), Token)
     assert refused(forge({"alg": "HS256", "kid": None}), ONLY) is Reason.TOKEN_MALFORMED
-    assert refused(text, RING) is Reason.UNKNOWN_KEY
+    assert refused(text, Keyring([K256, Key("twin", Algorithm.HS256, b"t" * 32)])) is Reason.UNKNOWN_KEY
     assert refused(text, Keyring([])) is Reason.UNKNOWN_KEY
+    # Signed with one key, and under the name of another's algorithm.
+    assert refused(forge({"alg": "HS384"})) is Reason.TOKEN_SIGNATURE
+
+
+@pytest.mark.parametrize("member", ["jwk", "jku", "x5u", "x5c"])
+def test_a_token_that_brings_its_key_is_malformed(member: str) -> None:
+    answer = read(forge(header(**{member: None})))
+    assert answer == Deny(Reason.TOKEN_MALFORMED, "the token brings a key of its own (jwk, jku, x5u, x5c)")
 
 
 def test_the_kid_decides_alone() -> None:
@@ -313,7 +326,7 @@ def test_the_key_of_another_application_does_not_verify() -> None:
 def test_with_an_unfit_key_nothing_verifies_and_nothing_is_signed(material: bytes) -> None:
     key = Key("k256", Algorithm.HS256, material)
     assert refused(forge(HEADER, CLAIMS, key), Keyring([key])) is Reason.TOKEN_SIGNATURE
-    with pytest.raises(pyjwt.InvalidKeyError):
+    with pytest.raises(UnfitKeyError):
         sign(CLAIMS, key)
 
 
@@ -406,8 +419,8 @@ def test_any_header_and_claims_are_a_token_or_a_refusal(head: Any, payload: Any,
     answer = read(forge(head, payload, key))
     if isinstance(answer, Token):
         assert head["alg"] == key.algorithm.value
-        assert head["kid"] == key.kid
-        assert not head.keys() & {"crit", "b64"}
+        assert head.get("kid", key.kid) == key.kid
+        assert not head.keys() & {"crit", "b64", "jwk", "jku", "x5u", "x5c"}
 
 
 @UNHURRIED
@@ -448,6 +461,108 @@ def test_signing_and_verifying_keep_every_claim(claims: dict[str, Any], key: Key
     assert read(text) == read_claims(claims, "demo", Format.JWT, text.rpartition(".")[0].encode())
 
 
+# --- every algorithm ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("algorithm", Algorithm)
+def test_each_algorithm_here_and_in_pyjwt(keys: dict[Algorithm, Key], algorithm: Algorithm) -> None:
+    key = keys[algorithm]
+    ring, text = Keyring(keys.values()), sign(CLAIMS, key)
+    assert read(text, ring) == read_claims(CLAIMS, "demo", Format.JWT, b"")
+    public = key.material if algorithm.symmetric else load_der_public_key(key.material)
+    assert pyjwt.decode(text, public, algorithms=[algorithm.value]) == CLAIMS
+    private = key.material if algorithm.symmetric else load_der_private_key(key.signing or b"", None)
+    theirs = pyjwt.encode(CLAIMS, private, algorithm=algorithm.value, headers={"kid": key.kid})
+    assert read(theirs, ring) == read(text, ring)
+
+
+@pytest.mark.parametrize("algorithm", Algorithm)
+def test_a_key_has_one_algorithm(keys: dict[Algorithm, Key], algorithm: Algorithm) -> None:
+    """Whatever a header says: a token signed with one key under another's name is not verified."""
+    ring = Keyring(keys.values())
+    head, payload, mark = sign(CLAIMS, keys[algorithm]).split(".")
+    for other in Algorithm:
+        if other is algorithm:
+            continue
+        for alg, kid, reason in (
+            (other.value, algorithm.value, Reason.TOKEN_ALGORITHM),
+            (algorithm.value, other.value, Reason.TOKEN_ALGORITHM),
+            (other.value, other.value, Reason.TOKEN_SIGNATURE),
+        ):
+            forged = encode(json.dumps({"alg": alg, "kid": kid, "typ": "JWT"}).encode())
+            assert refused(f"{forged}.{payload}.{mark}", ring) is reason
+    assert isinstance(read(f"{head}.{payload}.{mark}", ring), Token)
+
+
+def test_a_key_that_is_nowhere_here_may_be_somewhere(keys: dict[Algorithm, Key]) -> None:
+    for algorithm, key in keys.items():
+        unknown, answer = Key("new", algorithm, key.material, key.signing), Deny(Reason.UNKNOWN_KEY)
+        if not algorithm.symmetric:
+            answer = UnknownKey(Reason.UNKNOWN_KEY, kid="new")
+        assert read(sign(CLAIMS, unknown), Keyring(keys.values())) == answer
+
+
+def test_a_signature_may_hold_anything() -> None:
+    for payload in (b"", b"\x00\xff", b"[]"):
+        signed = verify_jws(forge(HEADER, payload), RING)
+        assert isinstance(signed, Signed)
+        assert (signed.payload, signed.key) == (payload, K256)
+        assert refused(forge(HEADER, payload)) is Reason.CLAIM_INVALID
+
+
+def mutate(text: str, data: st.DataObject) -> str:
+    """The token after a few changes that keep much of it: letters, cuts, repetitions, swapped parts."""
+    for _ in range(data.draw(st.integers(1, 3))):
+        at, to = sorted(data.draw(st.integers(0, len(text))) for _ in range(2))
+        match data.draw(st.integers(0, 4)):
+            case 0:
+                text = text[:at] + data.draw(st.sampled_from(ALPHABET + ".=")) + text[at + 1 :]
+            case 1:
+                text = text[:at] + text[to:]
+            case 2:
+                text = text[:to] + text[at:]
+            case 3:
+                text = text[:at] + data.draw(st.text(ALPHABET + ".", max_size=6)) + text[at:]
+            case 4:
+                parts = text.split(".")
+                text = ".".join(data.draw(st.permutations(parts)))
+    return text
+
+
+@UNHURRIED
+@given(st.sampled_from(Algorithm), st.data())
+def test_a_mutated_token_never_says_anything_else(
+    keys: dict[Algorithm, Key], algorithm: Algorithm, data: st.DataObject
+) -> None:
+    """An ECDSA signature has a second form, and is as good; what is signed is the same, and so is the token."""
+    ring = Keyring(keys.values())
+    text = sign(CLAIMS, keys[algorithm])
+    answer = read(mutate(text, data), ring)
+    assert isinstance(answer, Token | Deny)
+    if isinstance(answer, Token):
+        assert answer == read(text, ring)
+
+
+@UNHURRIED
+@given(st.sampled_from(Algorithm), st.data())
+def test_claims_under_the_signature_of_others(
+    keys: dict[Algorithm, Key], algorithm: Algorithm, data: st.DataObject
+) -> None:
+    head, _, mark = sign(CLAIMS, keys[algorithm]).split(".")
+    name, value = data.draw(st.sampled_from(list(CLAIMS))), data.draw(st.integers() | st.text(max_size=9))
+    if CLAIMS[name] == value:
+        return
+    payload = encode(json.dumps({**CLAIMS, name: value}, separators=(",", ":")).encode())
+    assert refused(f"{head}.{payload}.{mark}", Keyring(keys.values())) is Reason.TOKEN_SIGNATURE
+
+
+@UNHURRIED
+@given(st.binary(max_size=200))
+def test_any_bytes_under_a_ring_of_every_algorithm(keys: dict[Algorithm, Key], raw: bytes) -> None:
+    for text in (raw.decode("latin-1"), ".".join(map(encode, raw.split(b".")))):
+        assert isinstance(read(text, Keyring(keys.values())), Deny)
+
+
 # --- by application -----------------------------------------------------------------------------------------
 
 
@@ -455,3 +570,14 @@ def test_an_application_reads_the_formats_that_it_accepts() -> None:
     assert read_token(GOOD, Application("demo", RING)) == read(GOOD)
     closed = Application("demo", RING, formats=frozenset())
     assert read_token(GOOD, closed) == Deny(Reason.TOKEN_MALFORMED)
+
+
+def test_an_application_takes_what_meets_its_terms() -> None:
+    strict = Application(
+        "demo", RING, audiences=frozenset({"tv"}), required_claims=("sub", "aud"), max_concurrent=2
+    )
+    assert read_token(GOOD, strict) == Deny(Reason.CLAIM_MISSING, "the token must have aud")
+    assert read_token(sign({**CLAIMS, "aud": "radio"}, K256), strict) == Deny(Reason.AUDIENCE_NOT_ACCEPTED)
+    token = read_token(sign({**CLAIMS, "aud": ["radio", "tv"], "max_concurrent": 9}, K256), strict)
+    assert isinstance(token, Token)
+    assert (token.audiences, token.max_concurrent) == (("radio", "tv"), 2)

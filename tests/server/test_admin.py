@@ -72,6 +72,15 @@ async def test_where_a_token_is_set_it_is_asked_for(start_gate: Any, media: Any,
     assert (await get(http, f"{gate.admin_url}/debug", **good))[0] == 404
 
 
+async def test_it_answers_no_web_page(start_gate: Any, media: Any, http: ClientSession) -> None:
+    """A name that leads to loopback makes a browser's page a reader of it (DNS rebinding)."""
+    gate = await start_gate(media[0])
+    for given in ({"Host": "rebound.example"}, {"Origin": "http://page.example"}):
+        status, text, _ = await get(http, f"{gate.admin_url}/metrics", **given)
+        assert status == 403
+        assert "gate_" not in text
+
+
 async def test_it_only_reads(start_gate: Any, media: Any, http: ClientSession) -> None:
     gate = await start_gate(media[0])
     for method in ("POST", "PUT", "DELETE", "OPTIONS"):

@@ -92,8 +92,8 @@ class TestCheck:
     async def test_one_that_is_full_is_an_outage(self, own_server: EmbeddedValkey, connect: MakeClient) -> None:
         client = connect(own_server.url)
         await client.call("CONFIG", "SET", "maxmemory", 1)
-        limits = [1, 1, 0, 0, 1000, 1000, 1000]
-        commit = client.script("commit", list("abcdef"), ["session", "client", *limits, "reject", 250, "call"])
+        limits = [1, 1, 0, 0, 1000, 1000, 1000, "reject", 250]
+        commit = client.script("commit", list("abcdefg"), ["session", "client", *limits, "call", "", "[]"])
         for call in (client.call("SET", "x", 1), commit):
             error, _ = await fault(call)
             assert isinstance(error, StoreUnavailable)
@@ -148,7 +148,7 @@ class TestAnswers:
         self, fake: FakeServer, connect: MakeClient, code: str
     ) -> None:
         client = connect(await fake(f"-{code}\r\n".encode()))
-        for call in (client.call("GET", "x"), client.script("close", ["a", "b", "c"], ["d"])):
+        for call in (client.call("GET", "x"), client.script("close", ["a", "b", "c", "e"], ["d"])):
             error, took_s = await fault(call)
             assert isinstance(error, StoreUnavailable)
             assert code in str(error)
@@ -169,7 +169,7 @@ class TestAnswers:
     ) -> None:
         client = connect(store_url, timeout_s=5)
         for _ in range(2):
-            assert await client.script("close", ["s", "o", "l"], ["x"]) == 0
+            assert await client.script("close", ["s", "o", "l", "i"], ["x"]) == 0
             await client.call("SCRIPT", "FLUSH")
 
 
@@ -192,7 +192,8 @@ class TestOutages:
             # Those who wait for a connection do not wait for longer, however many they are.
             started = time.monotonic()
             answers = await asyncio.gather(
-                *(client.script("close", ["a", "b", "c"], ["d"]) for _ in range(100)), return_exceptions=True
+                *(client.script("close", ["a", "b", "c", "e"], ["d"]) for _ in range(100)),
+                return_exceptions=True,
             )
             assert all(isinstance(answer, StoreUnavailable) for answer in answers)
             assert time.monotonic() - started < 2 * SOON_S
@@ -266,7 +267,9 @@ class TestPool:
         loop = asyncio.get_running_loop()
         for _ in range(20):
             tasks = [asyncio.create_task(assert_own_answers(client, 20)) for _ in range(10)]
-            tasks += [asyncio.create_task(client.script("close", ["a", "b", "c"], ["d"])) for _ in range(10)]
+            tasks += [
+                asyncio.create_task(client.script("close", ["a", "b", "c", "e"], ["d"])) for _ in range(10)
+            ]
             for task in tasks:
                 if dice.random() < 0.8:
                     loop.call_later(dice.random() * 0.02, task.cancel)

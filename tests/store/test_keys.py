@@ -24,6 +24,7 @@ from gate.store.client import SCRIPTS, Client
 from gate.store.control import Control
 from gate.store.embedded import find_binary
 from gate.store.keys import FEED, REVOKED, TICKET_KEYS, ShardKeys, lease, shard_prefix
+from gate.store.listing import Listing, Mark
 from gate.store.sessions import Playback, Sessions
 
 
@@ -64,6 +65,7 @@ class TestSlots:
             keys.resume("token", "client"),
             keys.leases,
             keys.all_leases,
+            keys.all_sessions,
             keys.evicted,
             keys.sessions,
         ]
@@ -141,7 +143,7 @@ class StrictClient(Client):
             self._scripts[name] = self._redis.register_script(f"#!lua\n{source}")
 
 
-async def play(sessions: Sessions, name: str, subject: str | None) -> None:
+async def play(sessions: Sessions, listing: Listing, name: str, subject: str | None) -> None:
     """Every script of a session's life, on every way through it."""
     identity = token_id("demo", name)
     owner = identity if subject is None else subject_owner("demo", subject)
@@ -169,7 +171,9 @@ async def play(sessions: Sessions, name: str, subject: str | None) -> None:
         await sessions.own("demo", name, opened.session, None)
         assert await sessions.warrant(ticket) == token.warrant
         for limited in (True, False):
-            await sessions.renew([Playback(opened.session, client, owner, limited, True)])
+            await sessions.renew([Playback(opened.session, client, owner, limited, True, "cam2")])
+        assert await listing.find(opened.session) is not None
+        assert await listing.page(Mark(shard_of(owner)), 10)
     await sessions.close(opened.session, owner)
 
 
@@ -178,12 +182,13 @@ class TestCluster:
         client = StrictClient(cluster)
         # The proof is one: the server does look.
         elsewhere = shard_prefix((shard_of("owner") + 1) % SHARDS)
-        astray = [60000, 60000, elsewhere, "session", "client", "", ""]
+        keys = ShardKeys("owner")
+        astray = [60000, 60000, elsewhere, "session", "client", "", "", ""]
         with pytest.raises(StoreError, match="same slot"):
-            await client.script("renew", [ShardKeys("owner").all_leases], astray)
+            await client.script("renew", [keys.all_leases, keys.all_sessions], astray)
         sessions = Sessions(client, idle_s=60, provisional_s=30)
         for n in range(20):
-            await play(sessions, f"token{n}", f"viewer{n}" if n % 2 else None)
+            await play(sessions, Listing(client, idle_s=60), f"token{n}", f"viewer{n}" if n % 2 else None)
         control = Control(client, cluster, lambda: None)
         await control.start()
         await control.revoke("t:x", None)

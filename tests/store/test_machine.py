@@ -393,7 +393,9 @@ class SessionMachine(RuleBasedStateMachine):
     @invariant()
     def store_and_model_agree(self) -> None:
         held = self.run(self.desk.everything())
-        found = {key: (ends_ms, value) for key, (ends_ms, value) in held.items() if key.split(":")[2] != "r"}
+        found = {
+            key: (ends_ms, value) for key, (ends_ms, value) in held.items() if key.split(":")[2] not in "ri"
+        }
         expected: dict[str, Any] = {}
         for token in self.tokens:
             keys = ShardKeys(token.owner)
@@ -412,6 +414,8 @@ class SessionMachine(RuleBasedStateMachine):
         assert {key: plain(key, value) for key, (_, value) in found.items()} == {
             key: value for key, value in expected.items() if value
         }
+        listed = [value for key, (_, value) in held.items() if key.split(":")[2] == "i"]
+        assert set(self.sessions) <= set().union(*listed)
         _, *told = self.run(self.desk.client.script("snapshot", [REVOKED, FEED], []))
         in_force = zip(told[::2], told[1::2], strict=True)
         assert {entry.decode(): float(until) for entry, until in in_force} == self.revoked

@@ -12,11 +12,12 @@ import pytest
 
 from gate.core.decision import ticket_of
 from gate.core.policy import OnLimit
-from gate.core.session import Resume
+from gate.core.session import Resume, shard_of_session
 from gate.core.verdicts import Opened
 from gate.store.client import SCRIPTS
 from gate.store.control import Control
 from gate.store.keys import FEED, REVOKED
+from gate.store.listing import Listing, Mark
 from gate.store.sessions import LEEWAY_S
 
 if TYPE_CHECKING:
@@ -116,10 +117,18 @@ async def snapshot(desk: Desk) -> object:
     return await desk.client.script("snapshot", [REVOKED, FEED], [])
 
 
+async def list_playing(desk: Desk) -> object:
+    ticket = await desk.link(desk.token())
+    await desk.play(ticket)
+    listing = Listing(desk.client, idle_s=60)
+    assert await listing.find(ticket.session) is not None
+    return await listing.page(Mark(shard_of_session(ticket.session)), 10)
+
+
 ACTS: list[Act] = [
     *(open_new, open_resumed, open_refused, commit_first, commit_evicting, commit_busy, commit_over_limit),
     *(give_back_none, extend_counted, extend_refused, own, own_refused, renew_held_and_lost, close),
-    *(revoke, snapshot),
+    *(revoke, snapshot, list_playing),
 ]
 
 
@@ -196,7 +205,7 @@ class TestEnds:
         await desk.sessions.own("demo", "video", ticket.session, ticket.ends_at)
         everything = await desk.everything()
         kinds = {key.split(":")[2] for key in everything}
-        assert kinds == {"s", "t", "g", "r", "l", "x", "o"}
+        assert kinds == {"s", "i", "t", "g", "r", "l", "x", "o"}
         now_ms = time.time() * 1000
         for key, (ends_ms, _) in everything.items():
             kind = key.split(":")[2]
@@ -205,7 +214,7 @@ class TestEnds:
                 continue
             assert ends_ms > now_ms, key
             assert ends_ms < now_ms + 32 * 86_400_000, key
-            if kind in "stg" and expires and not (kind == "s" and ends_ms < now_ms + 31_000):
+            if kind in "sitg" and expires and not (kind == "s" and ends_ms < now_ms + 31_000):
                 assert ends_ms >= (desk.expiry + LEEWAY_S) * 1000, key
 
 

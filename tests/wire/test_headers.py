@@ -8,10 +8,11 @@ import pytest
 
 from gate.core.credentials import Sources
 from gate.wire.headers import for_client, for_origin
+from gate.wire.peers import Peer
 
 
 def to_origin(*raw: tuple[bytes, bytes], sources: Sources | None = None, **options: Any) -> dict[str, str]:
-    known = {"address": "192.0.2.7", "host": "gate.example", "scheme": "http", "request_id": "r1"}
+    known = {"peer": Peer("192.0.2.7", "http", "gate.example", "192.0.2.7"), "request_id": "r1"}
     fields = for_origin(raw, sources or Sources(), **{**known, "whole": False, **options})
     assert len({name.lower() for name, _ in fields}) == len(fields)
     return dict(fields)
@@ -44,7 +45,7 @@ class TestToTheOrigin:
         ) == OWN  # fmt: skip
 
     def test_what_is_not_known_is_not_said(self) -> None:
-        assert to_origin(address="", host="") == {"X-Forwarded-Proto": "http", "X-Request-Id": "r1"}
+        assert to_origin(peer=Peer("", "http", "", "")) == {"X-Forwarded-Proto": "http", "X-Request-Id": "r1"}
 
     def test_hop_by_hop_fields_and_those_that_connection_names_end_here(self) -> None:
         assert to_origin(

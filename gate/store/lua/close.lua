@@ -1,5 +1,5 @@
 -- Forgets a session and frees its leases. What it has counted stays counted.
--- KEYS  1 the session   2 the owner's leases   3 the shard's leases
+-- KEYS  1 the session   2 the owner's leases   3 the shard's leases   4 the shard's sessions
 -- ARGV  1 session id
 -- Gives the number of leases that were freed. Repeated, it does nothing.
 local freed = 0
@@ -12,4 +12,5 @@ for at = 2, 3 do
   end
 end
 redis.call('DEL', KEYS[1])
+redis.call('ZREM', KEYS[4], ARGV[1])
 return freed

@@ -1,6 +1,6 @@
 -- Lets a session live on with a fresh token, whose count it takes a place of.
 -- KEYS  1 the session   2 the fresh token's committed sessions   3 the warrant of the session's token
---       4 the fresh token's warrant
+--       4 the fresh token's warrant   5 the shard's sessions
 -- ARGV  1 session id   2 limit (0 none)   3 fresh token's end, ms (0 none)   4 session's end at the latest, ms (0 none)
 --       5 usage from now on, ms (0 none)   6 fresh token's id   7 keep what has no end for, ms   8 leeway, ms
 --       9 warrant to keep ('' none)
@@ -16,12 +16,17 @@ local counted = limit > 0 and redis.call('SISMEMBER', KEYS[2], ARGV[1]) == 1
 if counted or s[3] == ARGV[6] then return {'renewed', held, now} end
 if limit > 0 and redis.call('SCARD', KEYS[2]) >= limit then return {'limit', now} end
 local kept, warrant_kept = redis.call('PEXPIRETIME', KEYS[2]), redis.call('PEXPIRETIME', KEYS[4])
+local listed = redis.call('PEXPIRETIME', KEYS[5])
 
 if usage > 0 and (ends == 0 or now + usage < ends) then ends = now + usage end
 if held == 0 or (ends > 0 and held > ends) then ends = held end
 local forget = (ends > 0 and ends or now + tonumber(ARGV[7])) + leeway
 redis.call('HSET', KEYS[1], 'ends', ends, 'renewed', ARGV[6])
-if s[2] == '1' then redis.call('PEXPIREAT', KEYS[1], forget) end
+if s[2] == '1' then
+  redis.call('PEXPIREAT', KEYS[1], forget)
+  redis.call('ZADD', KEYS[5], forget, ARGV[1])
+  redis.call('PEXPIREAT', KEYS[5], math.max(listed, forget))
+end
 if limit > 0 then
   redis.call('SADD', KEYS[2], ARGV[1])
   if ARGV[3] == '0' then

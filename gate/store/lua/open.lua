@@ -1,6 +1,6 @@
 -- Opens a provisional session, or finds a live one of the client's. Uses no place of the token.
 -- KEYS  1 the new session   2 the token's committed sessions   3 the client's last sessions   4 the warrant
---       5 the client's session of this path   6 the shard's leases
+--       5 the client's session of this path   6 the shard's leases   7 the shard's sessions
 -- ARGV  1 new session id   2 which may be resumed: 'never' 'path' 'active' 'client' 'only'   3 limit (0 none)
 --       4 token's end, ms (0 none)   5 session's end at the latest, ms (0 none)   6 usage, ms (0 none)
 --       7 provisional for, ms   8 session key prefix   9 leeway, ms   10 warrant to keep ('' none)
@@ -46,12 +46,15 @@ end
 if mode == 'only' or full then return {full and mode ~= 'only' and 'limit' or 'none', now} end
 -- A committed session that lives can be resumed again once this one has lapsed.
 local remember = before ~= '' and redis.call('PTTL', KEYS[3]) or 0
-local kept = redis.call('PEXPIRETIME', KEYS[4])
+local kept, listed = redis.call('PEXPIRETIME', KEYS[4]), redis.call('PEXPIRETIME', KEYS[7])
 
 if usage > 0 and (ends == 0 or now + usage < ends) then ends = now + usage end
 local forget = math.max(ends, tonumber(ARGV[4]), ends == 0 and now + tonumber(ARGV[11]) or 0) + tonumber(ARGV[9])
 redis.call('HSET', KEYS[1], 'opened', now, 'ends', ends, 'committed', 0, unpack(ARGV, 13))
 redis.call('PEXPIRE', KEYS[1], ARGV[7])
+redis.call('ZREMRANGEBYSCORE', KEYS[7], '-inf', now)
+redis.call('ZADD', KEYS[7], now + ARGV[7], ARGV[1])
+redis.call('PEXPIREAT', KEYS[7], math.max(listed, now + ARGV[7]))
 redis.call('SET', KEYS[3], ARGV[1] .. before, 'PX', math.max(remember, ARGV[7]))
 redis.call('SET', KEYS[5], ARGV[1], 'PXAT', forget)
 if ARGV[10] ~= '' then redis.call('SET', KEYS[4], ARGV[10], 'PXAT', math.max(kept, forget)) end

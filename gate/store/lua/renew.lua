@@ -1,13 +1,15 @@
 -- Renews the leases of playbacks that had traffic, a batch of one shard at a time.
--- KEYS  1 the shard's leases
+-- KEYS  1 the shard's leases   2 the shard's sessions
 -- ARGV  1 lease, ms   2 keep what has no end for, ms   3 shard prefix
---       4.. in turn: session id, client, owner of a limited playback ('' where any number may play), '1' if endless
+--       4.. in turn: session id, client, owner of a limited playback ('' where any number may play), '1' if endless,
+--       what it watches now ('' where that has not changed)
 -- Gives {now ms, names of leases that are lost}: another playback has taken the place, or the session was closed.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local lapses, lost = now + tonumber(ARGV[1]), {now}
+local listed, forget = redis.call('PEXPIRETIME', KEYS[2]), now + tonumber(ARGV[2])
 
-for at = 4, #ARGV, 4 do
+for at = 4, #ARGV, 5 do
   local name, owner = ARGV[at] .. '|' .. ARGV[at + 1], ARGV[at + 2]
   local leases, session = ARGV[3] .. 'l:' .. owner, ARGV[3] .. 's:' .. ARGV[at]
   if redis.call('EXISTS', session) == 0 or (owner ~= '' and not redis.call('ZSCORE', leases, name)) then
@@ -18,7 +20,14 @@ for at = 4, #ARGV, 4 do
       redis.call('PEXPIRE', leases, 2 * tonumber(ARGV[1]))
     end
     redis.call('ZADD', KEYS[1], lapses, name)
-    if ARGV[at + 3] == '1' then redis.call('PEXPIRE', session, ARGV[2]) end
+    if ARGV[at + 3] == '1' then
+      redis.call('PEXPIREAT', session, forget)
+      redis.call('ZADD', KEYS[2], forget, ARGV[at])
+      redis.call('PEXPIREAT', KEYS[2], math.max(listed, forget))
+    end
+    if ARGV[at + 4] ~= '' and redis.call('HEXISTS', session, 'since|' .. ARGV[at + 1]) == 1 then
+      redis.call('HSET', session, 'resource|' .. ARGV[at + 1], ARGV[at + 4])
+    end
   end
 end
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)

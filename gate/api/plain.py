@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gate.cli.explanation import Explanation
+from gate.api.explanation import Explanation
 from gate.core.media import Facts
 from gate.core.policy import StreamRule
 from gate.core.ticket import Ticket

@@ -3,16 +3,14 @@ from __future__ import annotations
 import json
 import time
 
-from gate.cli.explain import Fields
-from gate.cli.explanation import explain
-from gate.cli.plain import to_plain
-from gate.config.compile import load_config
+from gate.api.explanation import Fields, explain
+from gate.api.plain import to_plain
 from gate.core.verdicts import Ask
 
 
 def plain(policy, token):
     ask = Ask("GET", "/cam1/index.m3u8", Fields(), "192.0.2.7")
-    return to_plain(explain(load_config(policy, {}), ask, token, time.time()))
+    return to_plain(explain(policy, ask, token, time.time()))
 
 
 def test_it_is_json_as_it_stands(policy, sign):

@@ -1,19 +1,21 @@
 """A decision taken apart: what a running gate would do with one request, step by step, as values.
 
-The steps are the gatekeeper's, in its order; only where it would ask the store is the answer left open.
+The steps are the gatekeeper's, in its order; only where it would ask the store is the answer left open. A
+running gate knows more than a policy file: what is revoked, and the keys that open session links.
 """
 
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Final
 
-from gate.config.compile import Config
 from gate.core.decision import Trace, decide, locate
 from gate.core.grants import Action
-from gate.core.policy import Access
+from gate.core.keys import UnknownKey
+from gate.core.policy import Access, Application, Policy
 from gate.core.reasons import Deny, Reason
 from gate.core.revocation import Revocations
 from gate.core.session import Resume
@@ -30,6 +32,16 @@ _UNREADABLE: Final = (
     "where the policy itself names sessions.ticket_keys"
 )
 _OWNERSHIP: Final = "whether the session owns the object (else resource_not_granted, or a PUT creates only)"
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """Header fields by their names in lower case."""
+
+    by_name: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def getall(self, key: str, default: Sequence[str], /) -> Sequence[str]:
+        return self.by_name.get(key.lower(), default)
 
 
 class Decision(Enum):
@@ -98,9 +110,18 @@ class Explanation:
         return self.place.rule.origin.url + self.place.target.raw
 
 
-def explain(config: Config, ask: Ask, token_text: str | None, now: float) -> Explanation:
+def explain(
+    policy: Policy,
+    ask: Ask,
+    token_text: str | None,
+    now: float,
+    *,
+    tickets: TicketKeys | None = None,
+    revoked: Revocations | None = None,
+) -> Explanation:
     """What becomes of `ask` at `now`. `token_text` is presented where the request carries no token itself.
 
+    `tickets` opens session links, and `revoked` is what has been revoked; None where that is not known here.
     Raises UsageError for a session link that nobody but the store could read.
     """
     steps: Trace = []
@@ -108,7 +129,7 @@ def explain(config: Config, ask: Ask, token_text: str | None, now: float) -> Exp
         ask.headers.getall(name, ()) for name in ("origin", "access-control-request-method")
     ):
         return Explanation(Decision.PREFLIGHT, now, ("a browser's preflight: the gate answers it by cors",))
-    place = locate(ask, config.policy, steps)
+    place = locate(ask, policy, steps)
     if isinstance(place, Deny):
         return _deny(place, now, steps)
     place = _present(place, token_text, steps)
@@ -116,7 +137,7 @@ def explain(config: Config, ask: Ask, token_text: str | None, now: float) -> Exp
         return _deny(place, now, steps)
     token, ticket = None, None
     if place.rule.access is Access.PRIVATE:
-        opened = _open_ticket(place, config, steps)
+        opened = _open_ticket(place, tickets, steps)
         if isinstance(opened, Deny):
             return _deny(opened, now, steps, place)
         ticket = opened
@@ -126,7 +147,7 @@ def explain(config: Config, ask: Ask, token_text: str | None, now: float) -> Exp
         token = read
     # Whose an object is only the store knows. A session link says which session asks; a token alone does not.
     owned = ticket is not None and ticket.warrant is not None and asks_ownership(place, ticket.warrant)
-    verdict = decide(ask, place, token, ticket, None, Revocations(), now, steps, owned=owned)
+    verdict = decide(ask, place, token, ticket, None, revoked or Revocations(), now, steps, owned=owned)
     if isinstance(verdict, Deny):
         if verdict.reason is Reason.TOKEN_MISSING:
             steps.append(_say_sources(place))
@@ -136,7 +157,7 @@ def explain(config: Config, ask: Ask, token_text: str | None, now: float) -> Exp
     if not owned and (condition := _permit_of(verdict).precondition) is not None:
         name, value = condition
         steps.append(f"forwarded under {name}: {value}, as create and update are not both granted")
-    questions = [*_questions(verdict, place), *([_OWNERSHIP] if owned else [])]
+    questions = [*_questions(verdict, place, revoked), *([_OWNERSHIP] if owned else [])]
     return Explanation(
         _name(verdict), now, tuple(steps), tuple(questions), place, token, ticket, ends_at=_end(verdict, now)
     )
@@ -193,14 +214,14 @@ def _present(place: Place, text: str | None, steps: Trace) -> Place | Deny:
     return replace(place, token=text)
 
 
-def _open_ticket(place: Place, config: Config, steps: Trace) -> Ticket | Deny | None:
+def _open_ticket(place: Place, tickets: TicketKeys | None, steps: Trace) -> Ticket | Deny | None:
     if place.ticket is None:
         return None
-    if not config.ticket_keys:
+    if tickets is None:
         raise UsageError(_UNREADABLE)
-    ticket = TicketKeys(config.ticket_keys).open(place.ticket)
+    ticket = tickets.open(place.ticket)
     if isinstance(ticket, Deny):
-        steps.append("no key of sessions.ticket_keys opens the session link")
+        steps.append("no key for session links opens this one")
         return ticket
     if ticket.warrant is None:
         raise UsageError("the grants of this session are too many for its link: only the store holds them")
@@ -216,11 +237,20 @@ def _read_token(place: Place, steps: Trace) -> Token | Deny | None:
     if isinstance(token, Deny):
         if (named := _say_header(place.token)) is not None:
             steps.append(named)
-        keys = ", ".join(f"{key.kid} ({key.algorithm.value})" for key in application.keyring)
+        keys = ", ".join(f"{key.kid} ({key.algorithm.value})" for key in application.keyring) or "none here"
         steps.append(f"the token is not one of the application {application.name}, whose keys are {keys}")
-        return token
+        return _say_where_its_key_may_be(token, application, steps)
     steps.append(f"the token verifies: format {token.format.value}, application {application.name}")
     return token
+
+
+def _say_where_its_key_may_be(refusal: Deny, application: Application, steps: Trace) -> Deny:
+    """A gate that is asked looks further than an explanation does."""
+    if not isinstance(refusal, UnknownKey) or not application.key_sources:
+        return refusal
+    places = ", ".join(source.place for source in application.key_sources)
+    steps.append(f"a gate would look its key up at {places}, which is not done here")
+    return replace(refusal, detail=f"Its key may be published at {places}: a gate would look it up there.")
 
 
 def _say_header(text: str) -> str | None:
@@ -249,11 +279,11 @@ def _say_sources(place: Place) -> str:
     return f"a token was looked for in {', '.join(places)}"
 
 
-def _questions(verdict: Permit | Admit, place: Place) -> list[str]:
+def _questions(verdict: Permit | Admit, place: Place, revoked: Revocations | None) -> list[str]:
     """What only the store or the origin can say."""
     if place.rule.access is not Access.PRIVATE:
         return []
-    questions = ["whether the token, its subject or its session was revoked"]
+    questions = [] if revoked is not None else ["whether the token, its subject or its session was revoked"]
     if isinstance(verdict, Permit):
         if verdict.commit is not None:
             counts = "its first media" if place.action is Action.READ else "a write"

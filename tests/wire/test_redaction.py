@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from gate.cli.redaction import redact
+from gate.wire.redaction import redact
 
 HEADER = "eyJhbGciOiJIUzI1NiJ9"
 
