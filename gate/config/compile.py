@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from gate.config.complaints import Complaint, complaints
 from gate.config.document import load, render_route
 from gate.config.keys import read_keyrings
-from gate.config.models import Complaint, PolicyFile, Stream, complaints
+from gate.config.models import PolicyFile, Stream
 from gate.config.values import TcpAddress, UnixAddress
 from gate.core import policy as core
 from gate.core.credentials import Sources

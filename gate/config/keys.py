@@ -9,9 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from gate.config.complaints import Complaint
 from gate.config.document import MAX_SECRET_FILE_BYTES, read_file
-from gate.config.models import Complaint, PolicyFile
 from gate.config.models import Key as KeyEntry
+from gate.config.models import PolicyFile
 from gate.core.keys import Algorithm, Key, Keyring
 from gate.formats.jwk import read_jwk, read_jwk_set
 from gate.formats.pem import read_pem

@@ -5,7 +5,6 @@ The JSON Schema that editors use is generated from here, and so is the commented
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -20,7 +19,6 @@ from gate.config.values import (
     Secret,
     Size,
     TcpAddress,
-    is_loopback,
 )
 from gate.core.grants import Action
 from gate.core.keys import Algorithm
@@ -29,10 +27,9 @@ from gate.core.policy import METHODS, READING, Access, ForwardedHeader, OnLimit,
 from gate.core.token import Bound, Format
 from gate.media import forms
 from gate.media.forms import Open
-from gate.media.layouts import LAYOUTS, HlsLayout, Timeline
+from gate.media.layouts import Timeline
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
-Complaint = tuple[tuple[str | int, ...], str]
 FilePath = Annotated[str, Field(min_length=1)]
 Claim = Annotated[str, Field(min_length=1, max_length=128)]
 Party = Annotated[str, Field(min_length=1, max_length=512)]
@@ -441,73 +438,3 @@ class PolicyFile(Model):
         if value != "embedded" and not value.startswith(("redis://", "rediss://", "unix://")):
             raise ValueError("expected embedded, redis://..., rediss://... or unix://...")
         return value
-
-
-def complaints(policy: PolicyFile) -> Iterator[Complaint]:
-    """What is wrong between values that are each right by themselves: where, and a sentence."""
-    for name, application in policy.applications.items():
-        if application.session_end is SessionEnd.USAGE and application.max_usage is None:
-            yield ("applications", name), "session_end usage needs max_usage"
-        if not application.keys and not application.jwks:
-            yield ("applications", name), "an application needs keys: name some in keys, or their URL in jwks"
-        named = [(source.url, source.algorithm) for source in application.jwks]
-        for at, source in enumerate(named):
-            if source in named[:at]:
-                yield ("applications", name, "jwks", at), "this URL is there already, for the same keys"
-        for at, key in enumerate(application.keys):
-            place = ("applications", name, "keys", at)
-            yield from ((place + route, text) for route, text in _key_complaints(key))
-    for name in policy.layouts:
-        if name in (*LAYOUTS, HlsLayout.name):
-            yield ("layouts", name), "this is the name of a layout that is built in"
-    for at, stream in enumerate(policy.streams):
-        yield from _stream_complaints(policy, at, stream)
-    for at, secret in enumerate(policy.sessions.ticket_keys):
-        if len(secret.get_secret_value().encode()) < 32:
-            yield ("sessions", "ticket_keys", at), "a secret for tickets needs at least 32 bytes"
-    listen = policy.admin.listen
-    if isinstance(listen, TcpAddress) and policy.admin.token is None and not is_loopback(listen.host):
-        yield ("admin", "listen"), "beyond the loopback interface the admin listener needs a token"
-
-
-def _key_complaints(key: Key) -> Iterator[Complaint]:
-    """What is wrong with a key that its file need not be read for."""
-    if [key.secret, key.file, key.jwks_file].count(None) != 2:
-        yield (), "a key is one of secret, file and jwks_file"
-    elif key.secret is not None:
-        algorithm = key.algorithm or Algorithm.HS256
-        if key.kid is None:
-            yield (), "a secret needs a kid"
-        if not algorithm.symmetric:
-            yield ("algorithm",), f"{algorithm.value} needs a public key: bring it in with file"
-    elif key.jwks_file is not None and key.kid is not None:
-        yield ("kid",), "the keys of a set have their own kid"
-
-
-def _stream_complaints(policy: PolicyFile, at: int, stream: Stream) -> Iterator[Complaint]:
-    for field, known in (("application", policy.applications), ("origin", policy.origins)):
-        named = getattr(stream, field)
-        if (
-            named is None
-            and len(known) > 1
-            and not (field == "application" and stream.access is not Access.PRIVATE)
-        ):
-            yield ("streams", at), f"there are several {field}s: name one"
-        elif named is not None and named not in known:
-            yield ("streams", at, field), f"there is no {field} of this name; known are {', '.join(known)}"
-    known_layouts = (*LAYOUTS, HlsLayout.name, *policy.layouts)
-    names = Pattern(stream.match).names
-    if stream.layout not in known_layouts:
-        yield ("streams", at, "layout"), f"there is no such layout; known are {', '.join(known_layouts)}"
-    elif stream.layout in policy.layouts and "resource" not in names:
-        for form in policy.layouts[stream.layout]:
-            if "resource" not in form.compiled().parts:
-                yield ("streams", at, "match"), f"neither it nor {form.url} names the {{resource}}"
-    if (stream.layout == HlsLayout.name) != (stream.timeline is not None):
-        yield ("streams", at), "timeline goes with layout hls, and it needs one: live, archive or none"
-    if stream.layout == HlsLayout.name and "resource" not in names:
-        yield ("streams", at, "match"), "with layout hls it names the {resource}: /{resource}/**"
-    if (stream.access is Access.PROTECTED) != bool(stream.networks):
-        yield ("streams", at), "networks go with access protected, and it needs them"
-    if stream.match.startswith(policy.sessions.prefix):
-        yield ("streams", at, "match"), f"{policy.sessions.prefix} is the gate's own path"

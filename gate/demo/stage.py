@@ -14,8 +14,9 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from gate.config.compile import Config, compile_config
+from gate.config.complaints import complaints
 from gate.config.document import load
-from gate.config.models import Origin, PolicyFile, complaints
+from gate.config.models import Origin, PolicyFile
 from gate.config.values import TcpAddress
 from gate.demo import page
 from gate.demo.link import Link

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,16 +21,16 @@ from gate.core.decision import decide, locate, settle
 from gate.core.grants import Action
 from gate.core.keys import Keyring, UnknownKey
 from gate.core.media import Role
-from gate.core.policy import Access, Application, OnLimit, Policy
+from gate.core.policy import Access, OnLimit, Policy
 from gate.core.reasons import Deny, Reason
-from gate.core.ticket import INLINE_WARRANT, Ticket, TicketKeys, dump_warrant
+from gate.core.ticket import Ticket, TicketKeys
 from gate.core.token import Token
 from gate.core.verdicts import Admit, Ask, Issue, Opened, Permit, Place
 from gate.core.writes import asks_ownership
 from gate.errors import OriginError, StoreError, StoreUnavailable
-from gate.formats import read_token
 from gate.proxy.carrier import session_link
-from gate.proxy.known import Playbacks, Recent, Responses, is_revoked
+from gate.proxy.credentials import Credentials
+from gate.proxy.known import Playbacks, Responses, is_revoked
 from gate.proxy.ledger import Ledger
 from gate.proxy.origin import Reply, Upstream
 from gate.proxy.ownership import name_created, names_destroyed, names_of, reads_answer
@@ -70,8 +69,7 @@ class Gatekeeper:
     ) -> None:
         """`log_all` tells whether every answered request is logged, or the refused ones only."""
         self._policy = policy
-        self._tickets = tickets
-        self._keys = keys
+        self._credentials = Credentials(tickets, keys, metrics, policy.limits.tokens_cached)
         self._ledger = ledger
         self._control = control
         self._upstream = upstream
@@ -80,9 +78,7 @@ class Gatekeeper:
         self._metrics = metrics
         self._cut = cut
         self._journal = Journal(metrics, log_all)
-        self._tokens: Recent[Token] = Recent(policy.limits.tokens_cached)
-        self._opened: Recent[Ticket] = Recent(policy.limits.tokens_cached)
-        self._api = SessionApi(ledger, control, keys, self._seal, self._read_ticket)
+        self._api = SessionApi(ledger, control, keys, self._credentials)
         self.draining = False
 
     @property
@@ -92,13 +88,12 @@ class Gatekeeper:
     @property
     def tickets(self) -> TicketKeys:
         """The keys that seal and open links now."""
-        return self._tickets
+        return self._credentials.tickets
 
     def adopt(self, policy: Policy) -> None:
         """Every request from now on is decided by `policy`; nothing verified under the old one is kept."""
         self._policy = policy
-        self._tokens = Recent(policy.limits.tokens_cached)
-        self._opened = Recent(policy.limits.tokens_cached)
+        self._credentials.forget(policy.limits.tokens_cached)
 
     def adopt_keyring(self, name: str, keyring: Keyring) -> None:
         """The tokens of the application `name` are verified with this ring from now on.
@@ -108,12 +103,11 @@ class Gatekeeper:
         before = self._policy.applications[name].keyring
         self._policy = self._policy.with_keyring(name, keyring)
         if not keyring.holds(before):
-            self._tokens.clear()
+            self._credentials.forget_tokens()
 
     def adopt_ticket_keys(self, tickets: TicketKeys) -> None:
         """Links are sealed with the first of these keys from now on, and opened with any of them."""
-        self._tickets = tickets
-        self._opened.clear()
+        self._credentials.adopt(tickets)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """The answer to a request: the origin's, or the gate's own."""
@@ -146,7 +140,9 @@ class Gatekeeper:
         if isinstance(verdict, Issue):
             record.decide("redirect")
             record.session = verdict.ticket.session
-            link = session_link(policy.sessions.prefix, self._seal(verdict.ticket), verdict.place.target)
+            link = session_link(
+                policy.sessions.prefix, self._credentials.seal(verdict.ticket), verdict.place.target
+            )
             return respond(redirect(link, record.request_id, cors))
         return self._refuse(record, verdict, cors)
 
@@ -166,14 +162,14 @@ class Gatekeeper:
         if place.rule.access is Access.PRIVATE and silent_s > policy.sessions.outage_grace_s:
             # What was revoked meanwhile is not known here: after the grace nobody is let on.
             return Deny(Reason.STORE_UNAVAILABLE)
-        ticket = self._open_ticket(place)
+        ticket = self._credentials.ticket(place)
         if isinstance(ticket, Deny):
             return ticket
         if ticket is not None:
             record.session = ticket.session
-        token = self._verify(place)
-        if isinstance(token, UnknownKey) and place.token is not None and place.application is not None:
-            token = await self._verify_late(place.token, place.application, token, ticket)
+        token = self._credentials.token(place)
+        if isinstance(token, UnknownKey):
+            token = await self._credentials.late_token(place, token, ticket)
         if isinstance(token, Deny):
             return token
         return await self._decide(request, ask, place, token, ticket)
@@ -350,54 +346,6 @@ class Gatekeeper:
     def _refuse(self, record: Record, deny: Deny, cors: Fields) -> web.Response:
         record.refuse(deny)
         return respond(problem(deny, record.request_id, cors))
-
-    def _verify(self, place: Place) -> Token | Deny | None:
-        if place.token is None or place.application is None or place.rule.access is not Access.PRIVATE:
-            return None
-        application: Application = place.application
-        token = self._tokens.get(application.name, place.token)
-        if token is not None:
-            self._metrics.token_hits.inc()
-        else:
-            self._metrics.token_misses.inc()
-            read = read_token(place.token, application)
-            if isinstance(read, Deny):
-                return read
-            self._tokens.put(application.name, place.token, token := read)
-        return token
-
-    async def _verify_late(
-        self, text: str, application: Application, refusal: UnknownKey, ticket: Ticket | None
-    ) -> Token | Deny | None:
-        """The token, if the key that it names is published somewhere. Nothing is remembered of it: it is read
-        by the policy that the request began with."""
-        if not application.key_sources:
-            return refusal
-        if ticket is not None:
-            # The link decides, and whoever watches with it waits for no key. The token may renew the session
-            # with a later request, once its key is there.
-            self._keys.ask_soon(application.name)
-            return None
-        return await self._keys.read(text, application, refusal)
-
-    def _open_ticket(self, place: Place) -> Ticket | Deny | None:
-        if place.ticket is None or place.rule.access is not Access.PRIVATE:
-            return None
-        return self._read_ticket(place.ticket)
-
-    def _read_ticket(self, text: str) -> Ticket | Deny:
-        ticket = self._opened.get("", text)
-        if ticket is None:
-            opened = self._tickets.open(text)
-            if isinstance(opened, Deny):
-                return opened
-            self._opened.put("", text, ticket := opened)
-        return ticket
-
-    def _seal(self, ticket: Ticket) -> str:
-        if ticket.warrant is not None and len(dump_warrant(ticket.warrant)) > INLINE_WARRANT:
-            ticket = replace(ticket, warrant=None)
-        return self._tickets.seal(ticket, secrets.token_bytes(12))
 
     def _end(self, transport: asyncio.Transport) -> None:
         self._metrics.sessions_ended.inc()

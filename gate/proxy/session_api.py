@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable
 from dataclasses import replace
 
 from aiohttp import web
@@ -30,27 +29,22 @@ from gate.core.ticket import Ticket
 from gate.core.token import Token
 from gate.core.verdicts import Opening, Refused
 from gate.formats import read_token
+from gate.proxy.credentials import Credentials
 from gate.proxy.ledger import Ledger
 from gate.proxy.published import PublishedKeys
 from gate.proxy.record import Record
 from gate.store.control import Control
 from gate.wire.answers import Answer, Fields, opened
 
-Seal = Callable[[Ticket], str]
-Open = Callable[[str], Ticket | Deny]
-
 
 class SessionApi:
     """Answers POST requests at the prefix of session links."""
 
-    def __init__(
-        self, ledger: Ledger, control: Control, keys: PublishedKeys, seal: Seal, open_ticket: Open
-    ) -> None:
+    def __init__(self, ledger: Ledger, control: Control, keys: PublishedKeys, credentials: Credentials) -> None:
         self._ledger = ledger
         self._control = control
         self._keys = keys
-        self._seal = seal
-        self._open = open_ticket
+        self._credentials = credentials
 
     def find(self, request: web.BaseRequest, policy: Policy) -> Target | None:
         """The target of a request that is for this, None for any other."""
@@ -87,7 +81,7 @@ class SessionApi:
             return ticket
         record.decide("permit")
         record.session = ticket.session
-        link = f"{policy.sessions.prefix}{self._seal(ticket)}"
+        link = f"{policy.sessions.prefix}{self._credentials.seal(ticket)}"
         body = {"link": link, "session": ticket.session, "ends_at": ticket.ends_at}
         return opened(status, f"{link}/", json.dumps(body).encode() + b"\n", record.request_id, cors)
 
@@ -137,7 +131,7 @@ class SessionApi:
         token: Token,
         address: str,
     ) -> Ticket | Deny:
-        ticket = self._open(target.segments[policy.sessions.prefix.count("/") - 1])
+        ticket = self._credentials.open(target.segments[policy.sessions.prefix.count("/") - 1])
         if isinstance(ticket, Deny):
             return ticket
         revoked = self._control.revoked

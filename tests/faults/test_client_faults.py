@@ -102,7 +102,7 @@ async def test_leaving_while_the_store_counts_uses_nothing_up(
     ledger, store = gate.node.gatekeeper._ledger, Client(own_store.url)
     token = gate.token("ch1", session_limit=1, **FULL)
     link = await open_link(gate, "/ch1/mpegts", token)
-    ticket = gate.node.gatekeeper._tickets.open(link.split("/")[2])
+    ticket = gate.node.gatekeeper.tickets.open(link.split("/")[2])
     keys = ShardKeys(ticket.owner)
 
     async def leave_while_it_counts() -> None:

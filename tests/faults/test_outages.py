@@ -117,8 +117,8 @@ def aged(gate: Any, link: str) -> str:
     """The link, as if it had been opened a minute ago."""
     keeper = gate.node.gatekeeper
     _, prefix, text, path = link.split("/", 3)
-    ticket = keeper._tickets.open(text)
-    return f"/{prefix}/{keeper._seal(replace(ticket, opened_at=ticket.opened_at - 60))}/{path}"
+    ticket = keeper.tickets.open(text)
+    return f"/{prefix}/{keeper._credentials.seal(replace(ticket, opened_at=ticket.opened_at - 60))}/{path}"
 
 
 def segment(link: str) -> str:
@@ -179,7 +179,7 @@ class Viewers:
         return time.monotonic() - since
 
     async def counted(self, gate: Any, name: str) -> int:
-        ticket = gate.node.gatekeeper._tickets.open(self.links[name].split("/")[2])
+        ticket = gate.node.gatekeeper.tickets.open(self.links[name].split("/")[2])
         return int(await self._store.client.call("SCARD", ShardKeys(ticket.owner).committed(ticket.token)))
 
     async def lapse_in_s(self, gate: Any) -> list[float]:

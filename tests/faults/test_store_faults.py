@@ -97,7 +97,7 @@ async def test_what_was_revoked_elsewhere_in_the_silence_is_heard_after_it(
     gates = [await start_gate(media[0], store=own_store.url) for _ in range(2)]
     link = await open_link(gates[0], "/ch1/mpegts", gates[0].token("ch1", **FULL))
     keeper = gates[0].node.gatekeeper
-    session = keeper._tickets.open(link.split("/")[2]).session
+    session = keeper.tickets.open(link.split("/")[2]).session
     assert (await ask(gates[1], link)).status == 200
     os.kill(own_store.pid, signal.SIGKILL)
     ends_at = time.monotonic() + 5

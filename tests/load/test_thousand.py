@@ -188,7 +188,7 @@ async def test_a_thousand(
     keeper = gates[0].node.gatekeeper
 
     async def committed(viewer: Viewer) -> set[str]:
-        ticket = keeper._tickets.open(viewer.link.split("/")[2])
+        ticket = keeper.tickets.open(viewer.link.split("/")[2])
         members = await client.call("SMEMBERS", ShardKeys(ticket.owner).committed(ticket.token))
         return {member.decode() for member in members}
 
@@ -221,4 +221,4 @@ async def test_a_thousand(
 
 def session_of(keeper: Any, viewer: Viewer) -> str:
     assert viewer.link is not None
-    return str(keeper._tickets.open(viewer.link.split("/")[2]).session)
+    return str(keeper.tickets.open(viewer.link.split("/")[2]).session)

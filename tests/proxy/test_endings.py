@@ -67,7 +67,7 @@ async def test_revocation_cuts_what_runs_on_every_gate(
     token = gates[0].token("ch1", jti="j1", sub="anna", session_limit=1, iat=int(time.time()), **FULL)
     link = await open_link(gates[0], ENDLESS, token)
     keeper = gates[0].node.gatekeeper
-    session = keeper._tickets.open(link.split("/")[2]).session
+    session = keeper.tickets.open(link.split("/")[2]).session
     entry = {
         "token": f"t:{token_id('demo', 'j1')}",
         "session": f"s:{session}",

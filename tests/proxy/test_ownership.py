@@ -167,7 +167,7 @@ async def test_the_note_is_in_the_store_before_the_head_of_the_answer_arrives(
     for at in range(20):
         assert (await ask(gate, f"{mine}/files/a/{at}", "PUT", data=b"x")).status == 201
         assert len([key async for key in client.scan_iter("gate:*:o:*")]) == at + 1
-    session = gate.node.gatekeeper._tickets.open(mine.split("/")[2]).session
+    session = gate.node.gatekeeper.tickets.open(mine.split("/")[2]).session
     async for key in client.scan_iter("gate:*:o:*"):
         assert (await client.get(key)).decode() == session
         assert await client.pttl(key) > 0

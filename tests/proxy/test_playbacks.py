@@ -70,7 +70,7 @@ async def test_a_new_playback_is_refused_with_what_stands_in_its_way(
     assert (got.status, got.reason) == (409, "too_many_playbacks")
     conflicts = json.loads(got.body)["conflicts"]
     assert {conflict["device"] for conflict in conflicts} == {"tv 0", "tv 1"}
-    opened = {gates[0].node.gatekeeper._tickets.open(link.split("/")[2]).session for link in links[:2]}
+    opened = {gates[0].node.gatekeeper.tickets.open(link.split("/")[2]).session for link in links[:2]}
     assert {conflict["id"] for conflict in conflicts} == opened
     for conflict in conflicts:
         assert conflict["resource"] == "ch1"

@@ -43,7 +43,7 @@ async def revoke(gate: Any, entry: str, *others: Any) -> None:
 
 
 def session_of(gate: Any, link: str) -> str:
-    return str(gate.node.gatekeeper._tickets.open(link.split("/")[2]).session)
+    return str(gate.node.gatekeeper.tickets.open(link.split("/")[2]).session)
 
 
 class TestRevokedWhileItCommits:

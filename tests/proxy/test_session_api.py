@@ -196,7 +196,7 @@ class TestRenewal:
     ) -> None:
         gate = await start_gate(media[0])
         link = await open_session(gate, gate.token("ch1", sub="anna", jti="1", **FULL))
-        session = gate.node.gatekeeper._tickets.open(link.split("/")[2]).session
+        session = gate.node.gatekeeper.tickets.open(link.split("/")[2]).session
         await gate.node.control.revoke(f"s:{session}", time.time() + 60)
         fresh = gate.token("ch1", sub="anna", jti="2", exp=int(time.time()) + 7200, **FULL)
         assert (await ask(gate, f"{link}/renew", "POST", headers=bearer(fresh))).reason == "revoked"
