@@ -70,6 +70,11 @@ class OperationsApi:
         if config.store is not None:
             # A URL may hold a password.
             document["store"] = place_of(config.store)
+        for application in document["applications"].values():
+            for source in application["jwks"]:
+                # So may a query be one.
+                place, mark, _ = source["url"].partition("?")
+                source["url"] = f"{place}{mark and '?...'}"
         return Done({"version": config.policy.version, "policy": document})
 
     async def reload(self, call: Call) -> Outcome:

@@ -27,7 +27,12 @@ class TestPolicy:
         secrets = [f"secret number {n} of more than thirty-two bytes" for n in range(3)]
         gate = await start_gate(
             media[0],
-            applications={"demo": {"keys": [{"kid": "k1", "secret": secrets[0]}]}},
+            applications={
+                "demo": {
+                    "keys": [{"kid": "k1", "secret": secrets[0]}],
+                    "jwks": [{"url": "http://127.0.0.1:9/keys?code=secret+number"}, {"url": "http://[::1]:9/"}],
+                }
+            },
             sessions={"ticket_keys": [secrets[1]], "idle": "45s"},
             admin={"listen": "127.0.0.1:0", "token": secrets[2]},
         )
@@ -39,9 +44,11 @@ class TestPolicy:
         assert shown["origins"]["origin"]["connect_timeout"] == 5
         assert shown["applications"]["demo"]["keys"][0]["kid"] == "k1"
         assert shown["admin"]["listen"] == "127.0.0.1:0"
+        published = [source["url"] for source in shown["applications"]["demo"]["jwks"]]
+        assert published == ["http://127.0.0.1:9/keys?...", "http://[::1]:9/"]
         text = json.dumps(told)
         assert not any(secret in text for secret in secrets)
-        assert "secret number" not in text
+        assert "secret number" not in text.replace("+", " ")
 
     async def test_nor_the_stores_password(
         self, start_gate: Any, media: Any, ask_admin: Any, store_url: str
