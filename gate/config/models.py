@@ -391,7 +391,7 @@ class Log(Model):
 
 
 class Admin(Model):
-    """The listener for operators: /healthz, /readyz, /metrics."""
+    """The listener for operators: /healthz, /readyz, /metrics, and the admin API."""
 
     listen: Listen = Field(default=TcpAddress("127.0.0.1", 8081), description="Its address.")
     token: Secret | None = Field(
