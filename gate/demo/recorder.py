@@ -34,7 +34,7 @@ from gate.errors import GateError
 
 FRAMES_PER_S = 10
 _TONES_HZ = (440, 523, 587, 659, 784)
-_START_DEADLINE_S = 30
+_START_DEADLINE_S = 90
 # How far the machine's clock may move from one frame to the next before a new recording begins.
 _SLIP_MS = 10_000
 _STREAM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")

@@ -77,7 +77,7 @@ class Client:
             # The deadline of a call is its only time-out: the library's own costs a task for each command sent,
             # and Python 3.11 loses a cancellation that arrives as that task ends.
             socket_timeout=None,
-            socket_connect_timeout=timeout_s,
+            socket_connect_timeout=None,
             retry=Retry(NoBackoff(), 0),
             health_check_interval=0,
             # A server's notice of maintenance would stretch the time-outs.

@@ -13,6 +13,7 @@ import yaml
 from gate.core.token import token_id
 
 SECRET = "a secret of more than thirty-two bytes, for tests"
+FAR = "http://192.0.2.1:81"
 
 
 def rewrite(gate: Any, **policy: Any) -> None:
@@ -158,6 +159,7 @@ class TestExplain:
 
 
 class TestHealth:
+    @pytest.mark.timed
     async def test_in_peace(self, start_gate: Any, media: Any, ask_admin: Any, store_url: str) -> None:
         gate = await start_gate(media[0])
         status, told = await ask_admin(gate, "GET", "/v1/health")
@@ -184,7 +186,7 @@ class TestHealth:
         assert origin["last_failure"]["error"].startswith("origin origin: ")
 
     async def test_an_origin_that_does_not_answer_costs_a_second(self, start_gate: Any, ask_admin: Any) -> None:
-        gate = await start_gate("http://192.0.2.1:81")
-        async with asyncio.timeout(3):
+        gate = await start_gate(FAR, origins={"origin": {"url": FAR, "connect_timeout": "60s"}})
+        async with asyncio.timeout(20):
             origin = (await ask_admin(gate, "GET", "/v1/health"))[1]["origins"]["origin"]
         assert origin["reachable"] is False

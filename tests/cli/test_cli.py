@@ -104,6 +104,8 @@ def test_a_full_disk_is_one_line():
 def test_an_interrupt_is_one_line(tmp_path):
     code = (
         "import gate.cli, signal, sys\n"
+        # Who started the tests in the background has had it ignored.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "import gate.cli.schema as schema\n"
         "schema.command.callback = lambda: signal.raise_signal(signal.SIGINT)\n"
         "sys.argv = ['gate', 'schema']\n"

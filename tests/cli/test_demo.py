@@ -89,6 +89,7 @@ def read_until(process: subprocess.Popen[str], pattern: str) -> re.Match[str]:
 
 
 @needs_proc
+@pytest.mark.timed
 def test_the_check_agrees_and_leaves_nothing(tmp_path: Path) -> None:
     seen: dict[int, str] = {}
     with demo("--check", temporary=tmp_path) as process:
@@ -115,8 +116,8 @@ def test_a_signal_ends_everything_at_once(tmp_path: Path, number: signal.Signals
         assert sorted(name[:6] for name in started.values()) == ["ffmpeg", "ffmpeg", "valkey"]
         began = time.monotonic()
         os.killpg(process.pid, number)
-        output = process.communicate(timeout=10)[0]
-        assert time.monotonic() - began < 3
+        output = process.communicate(timeout=60)[0]
+        assert time.monotonic() - began < 15
     assert process.returncode == 0
     assert "Traceback" not in output
     assert alive(set(started)) == set()
@@ -132,7 +133,7 @@ def test_impatience_while_it_starts_leaves_nothing_either(tmp_path: Path) -> Non
             seen = descendants(process.pid)
         for _ in range(3):
             os.killpg(process.pid, signal.SIGINT)
-        output = process.communicate(timeout=10)[0]
+        output = process.communicate(timeout=60)[0]
     assert process.returncode == 130
     assert "Traceback" not in output
     assert alive(set(seen)) == set()
@@ -143,7 +144,7 @@ def test_urls_are_printed_whole(tmp_path: Path) -> None:
     with demo(temporary=tmp_path) as process:
         found = read_until(process, r"(?m)^http://\S+/cam1/index\.m3u8\?token=(\S+)\n")
         os.killpg(process.pid, signal.SIGINT)
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
     assert found[1].count(".") == 2
     assert len(found[0]) > 200
 

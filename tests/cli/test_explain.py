@@ -142,7 +142,7 @@ def test_the_keys_of_the_json_are_always_the_same(ask, sign):
 
 def test_a_session_ends_with_its_usage_time(ask, sign):
     _, shown = ask("--token", sign(usage_expiration_time=60), "/cam1/index.m3u8")
-    assert shown["ends_at"] == pytest.approx(time.time() + 60, abs=5)
+    assert shown["ends_at"] == pytest.approx(time.time() + 60, abs=20)
 
 
 def test_a_segment_of_a_counted_token_resumes(ask, sign):

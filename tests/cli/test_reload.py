@@ -36,7 +36,7 @@ async def policy_of_a_running_gate(write_policy, tmp_path):
         env={**os.environ},
     )
     assert process.stderr is not None
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(40):
         while b"admin listener" not in await process.stderr.readline():
             assert process.returncode is None
     yield path, write

@@ -28,7 +28,8 @@ from gate.core.windows import Moving, Span, Windows, span_of_seconds
 
 Judge = Callable[..., object]
 NOW = 1_800_000_000
-FAST = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+CHECKS = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+FAST = settings(max_examples=200, deadline=None, suppress_health_check=CHECKS)
 MANIFEST, SEGMENT = "/cam1/index.m3u8", f"/cam1/segment-{NOW - 10}-{NOW - 4}"
 
 

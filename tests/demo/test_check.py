@@ -25,6 +25,7 @@ def quick(stage: Stage) -> dict[str, Link]:
     return {link.name: link for link in stage.links() if link.session_s is None}
 
 
+@pytest.mark.timed
 async def test_right_expectations_agree_and_wrong_ones_do_not(stage: Stage) -> None:
     links = quick(stage)
     limit = Reason.SESSION_LIMIT

@@ -15,8 +15,12 @@ FULL = {"live": True, "dvr": True, "copy": True}
 pytestmark = pytest.mark.usefixtures("quiet")
 
 
-def origins(url: str) -> dict[str, Any]:
-    return {"origins": {"origin": {"url": url, "connect_timeout": "200ms", "response_timeout": "300ms"}}}
+# Only for origins that are to be given up; all others have as long as any, however busy this machine is.
+IMPATIENT = {"connect_timeout": "200ms", "response_timeout": "300ms"}
+
+
+def origins(url: str, **patience: str) -> dict[str, Any]:
+    return {"origins": {"origin": {"url": url, **patience}}}
 
 
 async def fails(gate: Any, ask: Any, open_link: Any, expected: tuple[int, str]) -> None:
@@ -26,7 +30,7 @@ async def fails(gate: Any, ask: Any, open_link: Any, expected: tuple[int, str]) 
     for target in ("/public/x", link, link.replace("index.m3u8", "hls/segment1.ts")):
         since = time.monotonic()
         got = await ask(gate, target, headers={"Origin": "https://p.example"})
-        assert time.monotonic() - since < 1.5
+        assert time.monotonic() - since < 10
         assert (got.status, got.reason) == expected
         assert got.headers["Content-Type"] == "application/problem+json"
         assert got.headers["Access-Control-Allow-Origin"] == "*"
@@ -50,7 +54,7 @@ async def test_black_holed(start_gate: Any, ask: Any, open_link: Any) -> None:
             one.setblocking(False)
             one.connect_ex(full.getsockname())
         url = f"http://127.0.0.1:{full.getsockname()[1]}"
-        gate = await start_gate(url, **origins(url))
+        gate = await start_gate(url, **origins(url, **IMPATIENT))
         await fails(gate, ask, open_link, (504, "origin_timeout"))
 
 
@@ -59,7 +63,7 @@ async def test_silent(start_gate: Any, start_raw_origin: Any, ask: Any, open_lin
         await reader.read()
 
     url = await start_raw_origin(script)
-    gate = await start_gate(url, **origins(url))
+    gate = await start_gate(url, **origins(url, **IMPATIENT))
     await fails(gate, ask, open_link, (504, "origin_timeout"))
 
 
@@ -120,7 +124,7 @@ async def test_an_odd_field_neither_breaks_nor_splits_the_answer(
 
 
 @pytest.mark.parametrize("framing", [b"Content-Length: 900000", b"Transfer-Encoding: chunked"])
-@pytest.mark.parametrize("then", ["closes", "stalls", "resets", "talks nonsense"])
+@pytest.mark.parametrize("then", ["closes", "resets"])
 async def test_breaking_off_in_the_middle_breaks_the_transfer(
     start_gate: Any, start_raw_origin: Any, http: ClientSession, open_link: Any, framing: bytes, then: str
 ) -> None:
@@ -129,24 +133,47 @@ async def test_breaking_off_in_the_middle_breaks_the_transfer(
         writer.write((b"" if b"Length" in framing else b"186a0\r\n") + bytes(100_000))
         await writer.drain()
         await asyncio.sleep(0.05)
-        if then == "stalls":
-            await reader.read()
-        elif then == "talks nonsense":
-            writer.write(b"\r\nnonsense\r\n" + bytes(1000))
-            await reader.read()
-        elif then == "resets":
+        if then == "resets":
             writer.transport.abort()
 
     url = await start_raw_origin(script)
     gate = await start_gate(url, **origins(url))
     link = await open_link(gate, "/ch1/mpegts", gate.token("ch1", **FULL))
     for path in (link, "/public/x"):
-        since = time.monotonic()
-        async with http.get(URL(gate.url + path, encoded=True)) as answer:
-            assert answer.status == 200
-            with pytest.raises(ClientError):
-                await answer.read()
-        assert time.monotonic() - since < 1.5
+        await breaks_off(http, gate.url + path)
+    assert len(gate.node.gatekeeper._responses) == 0
+
+
+async def breaks_off(http: ClientSession, url: str) -> None:
+    """The answer begins well, and its body breaks off in bounded time."""
+    since = time.monotonic()
+    async with http.get(URL(url, encoded=True)) as answer:
+        assert answer.status == 200
+        with pytest.raises(ClientError):
+            await answer.read()
+    assert time.monotonic() - since < 15
+
+
+async def test_stalling_in_the_middle_breaks_the_transfer_and_so_does_nonsense(
+    start_gate: Any, start_raw_origin: Any, http: ClientSession, open_link: Any
+) -> None:
+    async def script(head: bytes, reader: Any, writer: Any) -> None:
+        framing = b"Content-Length: 900000" if b"sized" in head else b"Transfer-Encoding: chunked"
+        writer.write(b"HTTP/1.1 200 OK\r\n" + framing + b"\r\n\r\n")
+        writer.write((b"" if b"sized" in head else b"186a0\r\n") + bytes(100_000))
+        if b"nonsense" in head:
+            await writer.drain()
+            await asyncio.sleep(0.05)
+            writer.write(b"\r\nnonsense\r\n" + bytes(1000))
+        await reader.read()
+
+    url = await start_raw_origin(script)
+    # For the head there is the time for a connection, too.
+    gate = await start_gate(url, **origins(url, response_timeout="300ms"))
+    link = await open_link(gate, "/ch1/mpegts", gate.token("ch1", **FULL))
+    ways = ("sized", "chunked", "sized-nonsense", "chunked-nonsense")
+    targets = [f"{path}?{way}" for path in (link, "/public/x") for way in ways]
+    await asyncio.gather(*(breaks_off(http, gate.url + target) for target in targets))
     assert len(gate.node.gatekeeper._responses) == 0
 
 

@@ -166,7 +166,7 @@ async def test_it_is_not_waited_for_for_long(start_raw_origin: Any, begin: bytes
     url = await start_raw_origin(script)
     since = time.monotonic()
     assert await refused(client, url) == "no whole answer within 0.3 s"
-    assert time.monotonic() - since < 2
+    assert time.monotonic() - since < 10
     await client.close()
 
 

@@ -22,8 +22,9 @@ async def upstream() -> AsyncIterator[HttpUpstream]:
     await upstream.close()
 
 
-def origin(url: str, wait_s: float = 0.2) -> Origin:
-    return Origin("o", url, connect_timeout_s=wait_s, response_timeout_s=wait_s)
+def origin(url: str, wait_s: float = 10, stall_s: float | None = None) -> Origin:
+    """One that has `wait_s` for a connection, and as long again, or `stall_s`, to answer and for each piece."""
+    return Origin("o", url, connect_timeout_s=wait_s, response_timeout_s=wait_s if stall_s is None else stall_s)
 
 
 async def body_of(reply: Any) -> bytes:
@@ -113,14 +114,16 @@ async def test_a_body_that_breaks_off_is_a_fault(
         await asyncio.sleep(0.05)
         writer.write(rest)
 
-    async with await upstream.ask(origin(await start_raw_origin(script)), "GET", "/", []) as reply:
+    # Of a wrong frame the library says nothing: it ends as a stall does.
+    broken = origin(await start_raw_origin(script), stall_s=0.3)
+    async with await upstream.ask(broken, "GET", "/", []) as reply:
         with pytest.raises(OriginError):
             await body_of(reply)
 
 
 async def test_every_wait_ends(start_raw_origin: Any, upstream: HttpUpstream) -> None:
     async def never(head: bytes, reader: Any, writer: Any) -> None:
-        await asyncio.sleep(5)
+        await asyncio.sleep(30)
 
     async def drips(head: bytes, reader: Any, writer: Any) -> None:
         for byte in b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 1000:
@@ -128,21 +131,21 @@ async def test_every_wait_ends(start_raw_origin: Any, upstream: HttpUpstream) ->
             await asyncio.sleep(0.05)
 
     async def hints(head: bytes, reader: Any, writer: Any) -> None:
-        for _ in range(100):
+        for _ in range(600):
             writer.write(b"HTTP/1.1 103 Early Hints\r\n\r\n")
             await asyncio.sleep(0.05)
 
     async def stalls(head: bytes, reader: Any, writer: Any) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf")
-        await asyncio.sleep(5)
+        await asyncio.sleep(30)
 
     for script in (never, drips, hints, stalls):
         url, since = await start_raw_origin(script), time.monotonic()
         with pytest.raises(OriginError) as caught:
-            async with await upstream.ask(origin(url), "GET", "/", []) as reply:
+            async with await upstream.ask(origin(url, 0.2), "GET", "/", []) as reply:
                 await body_of(reply)
         assert caught.value.timed_out, script
-        assert time.monotonic() - since < 1
+        assert time.monotonic() - since < 10
 
 
 async def test_a_connection_that_is_never_taken_ends_too(upstream: HttpUpstream) -> None:
@@ -153,7 +156,7 @@ async def test_a_connection_that_is_never_taken_ends_too(upstream: HttpUpstream)
             one.setblocking(False)
             one.connect_ex(full.getsockname())
         with pytest.raises(OriginError) as caught:
-            await upstream.ask(origin(f"http://127.0.0.1:{full.getsockname()[1]}"), "GET", "/", [])
+            await upstream.ask(origin(f"http://127.0.0.1:{full.getsockname()[1]}", 0.2), "GET", "/", [])
         assert caught.value.timed_out
 
 
@@ -163,7 +166,7 @@ async def test_nobody_there_is_a_fault(upstream: HttpUpstream) -> None:
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
     for wrong in (url, "http://no-such-host.invalid"):
         with pytest.raises(OriginError):
-            await upstream.ask(origin(wrong, 1.0), "GET", "/", [])
+            await upstream.ask(origin(wrong), "GET", "/", [])
 
 
 async def test_leaving_early_gives_up_the_connection(start_raw_origin: Any, upstream: HttpUpstream) -> None:
@@ -174,6 +177,6 @@ async def test_leaving_early_gives_up_the_connection(start_raw_origin: Any, upst
         await reader.read()
         left.set()
 
-    async with await upstream.ask(origin(await start_raw_origin(script), 2.0), "GET", "/", []):
+    async with await upstream.ask(origin(await start_raw_origin(script)), "GET", "/", []):
         pass
-    await asyncio.wait_for(left.wait(), 1)
+    await asyncio.wait_for(left.wait(), 20)

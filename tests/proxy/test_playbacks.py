@@ -53,6 +53,7 @@ async def watch(http: ClientSession, url: str, name: str, running: asyncio.Event
     raise AssertionError("it came to a regular end")
 
 
+@pytest.mark.timed
 async def test_a_new_playback_is_refused_with_what_stands_in_its_way(
     start_gate: Any, endless: str, ask: Any, open_link: Any
 ) -> None:
@@ -93,11 +94,11 @@ async def test_an_evicted_one_is_cut_on_the_other_gate_and_throws_nobody_out(
     ]
     first, second = asyncio.Event(), asyncio.Event()
     evicted = asyncio.create_task(watch(http, gates[0].url + links[0], "tv 0", first))
-    await asyncio.wait_for(first.wait(), 5)
+    await asyncio.wait_for(first.wait(), 20)
     stays = asyncio.create_task(watch(http, gates[1].url + links[1], "tv 1", second))
-    await asyncio.wait_for(second.wait(), 5)
+    await asyncio.wait_for(second.wait(), 20)
     at = time.monotonic()
-    assert await asyncio.wait_for(evicted, 5) - at < 1
+    assert await asyncio.wait_for(evicted, 20) - at < 10
     for _ in range(3):
         for gate in gates:
             for target in (links[0], links[0].replace(ENDLESS, SEGMENT)):
@@ -129,6 +130,7 @@ async def test_of_a_hundred_at_once_five_play(start_gate: Any, media: Any, ask: 
 
 
 @pytest.mark.parametrize("on_limit", ["reject", "evict_oldest", "evict_idle"])
+@pytest.mark.timed
 async def test_a_device_that_falls_silent_hands_its_place_to_the_next_of_its_session(
     start_gate: Any, media: Any, ask: Any, open_link: Any, on_limit: str
 ) -> None:
@@ -146,6 +148,7 @@ async def test_a_device_that_falls_silent_hands_its_place_to_the_next_of_its_ses
     assert (await ask(gates[1], segments[0], headers=device("tv"))).status == 200
 
 
+@pytest.mark.timed
 async def test_an_upload_is_a_playback(
     start_gate: Any, start_origin: Any, ask: Any, open_link: Any, http: ClientSession
 ) -> None:
@@ -170,7 +173,7 @@ async def test_an_upload_is_a_playback(
     running = asyncio.create_task(
         ask(gates[0], f"{links[0]}/files/a/b", "PUT", data=body(), headers=device("0"))
     )
-    await asyncio.wait_for(came.wait(), 5)
+    await asyncio.wait_for(came.wait(), 20)
     until = time.monotonic() + 3
     while time.monotonic() < until:
         got = await ask(gates[1], f"{links[1]}/files/a/c", "PUT", data=b"x", headers=device("1"))

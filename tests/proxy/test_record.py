@@ -24,7 +24,7 @@ def log(caplog: pytest.LogCaptureFixture) -> Any:
     caplog.set_level(logging.DEBUG, "gate")
 
     async def entries(count: int) -> list[dict[str, Any]]:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while True:
                 records = [record for record in caplog.records if record.name == "gate.access"]
                 if len(records) >= count:

@@ -30,6 +30,7 @@ async def open_session_of(ask: Any, gate: Any, **claims: Any) -> tuple[str, floa
     return answer["link"], answer["ends_at"]
 
 
+@pytest.mark.timed
 async def test_with_usage_a_session_outlives_its_token(start_gate: Any, media: Any, ask: Any) -> None:
     policy = {"applications": application(session_end="usage", max_usage="5s")}
     gates = [await start_gate(media[0], **policy) for _ in range(2)]
@@ -67,7 +68,7 @@ async def test_how_long_it_lasts(
         claims = {"exp": int(time.time()) + claims["lasts_s"]}
     _, ends_at = await open_session_of(ask, gate, **claims)
     assert ends_at is not None
-    assert abs(ends_at - time.time() - lasts_s) < 5
+    assert abs(ends_at - time.time() - lasts_s) < 30
 
 
 def key_of(link: str) -> bytes:
@@ -102,7 +103,7 @@ async def test_keys_rotate_on_every_gate(start_gate: Any, media: Any, ask: Any) 
     old, _ = await open_session_of(ask, gates[0])
     keys = await gates[0].node.control.ticket_keys(0)
     assert len(keys) == 2
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while True:
             fresh = [(await open_session_of(ask, gate))[0] for gate in gates]
             if {key_of(link) for link in fresh} == {ticket_key_id(keys[0])}:
@@ -113,10 +114,11 @@ async def test_keys_rotate_on_every_gate(start_gate: Any, media: Any, ask: Any) 
         assert [(await ask(gate, link + SEGMENT)).status for link in (old, *fresh)] == [200, 200, 200]
 
 
+@pytest.mark.timed
 async def test_keys_are_made_anew_in_time(start_gate: Any, media: Any, ask: Any) -> None:
     gates = [await start_gate(media[0], sessions={"ticket_rotation": "1s"}) for _ in range(2)]
     first, _ = await open_session_of(ask, gates[0])
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         while True:
             later = [(await open_session_of(ask, gate))[0] for gate in gates]
             if all(key_of(link) != key_of(first) for link in later):

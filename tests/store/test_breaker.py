@@ -90,6 +90,7 @@ async def took(client: Client) -> tuple[float, bool]:
 
 
 class TestClient:
+    @pytest.mark.timed
     async def test_while_the_store_hangs_nobody_waits_for_it(self, server: EmbeddedValkey) -> None:
         client = Client(server.url)
         assert (await took(client))[1]
@@ -114,6 +115,7 @@ class TestClient:
         assert all([(await took(client))[1] for _ in range(50)])
         await client.close()
 
+    @pytest.mark.timed
     async def test_open_it_asks_once_a_pause(self) -> None:
         """Counted by a server that takes every connection and hangs up."""
         asked: list[float] = []

@@ -219,7 +219,7 @@ async def test_a_killed_server_is_restarted_with_its_data(
         assert pid is not None
         await ask(server, "SET", f"round:{round_}", "v")
         os.kill(pid, signal.SIGKILL)
-        await until(lambda pid=pid: server.pid != pid, 2)  # type: ignore[misc]  # pid is bound on purpose
+        await until(lambda pid=pid: server.pid != pid, 20)  # type: ignore[misc]  # pid is bound on purpose
         await until_ready(server)
         assert await ask(server, "GET", f"round:{round_}") == b"v"
     told = [record.getMessage() for record in caplog.records if record.name == embedded.log.name]
@@ -237,7 +237,7 @@ async def test_the_back_off_grows_to_its_limit_while_the_server_cannot_start(
         assert server.pid is not None
         (directory / "valkey.conf").write_text("no such directive\n")
         os.kill(server.pid, signal.SIGKILL)
-        await until(lambda: len(caplog.records) >= 4, 5)
+        await until(lambda: len(caplog.records) >= 4, 20)
     delays = [record.getMessage().rpartition(" in ")[2] for record in caplog.records[:4]]
     assert delays == ["0.1 s", "0.2 s", "0.4 s", "0.4 s"]
     assert "ended with status 1: Bad directive" in caplog.records[1].getMessage()
@@ -248,12 +248,13 @@ async def test_the_server_of_a_killed_gate_goes_and_every_write_stays(directory:
     with gate(directory, writes=2000, loop=loop) as (process, server_pid):
         process.kill()
         process.wait()
-        assert await until(lambda: gone(server_pid), 2) < 2
+        await until(lambda: gone(server_pid), 20)
     async with EmbeddedValkey(directory) as server:
         assert await ask(server, "DBSIZE") == 2000
         assert await ask(server, "GET", "write:1999") == b"1999"
 
 
+@pytest.mark.timed
 async def test_a_gate_starts_at_once_after_a_killed_one(directory: Path) -> None:
     with gate(directory, writes=100) as (process, server_pid):
         process.kill()
@@ -279,9 +280,9 @@ async def test_an_orphan_that_nobody_told_is_asked_to_go(directory: Path) -> Non
     async with EmbeddedValkey(directory) as server:
         await ask(server, "SET", "k", "v")
     with orphan(directory) as process:
-        await until((directory / "valkey.sock").exists, 2)
+        await until((directory / "valkey.sock").exists, 20)
         async with EmbeddedValkey(directory) as server:
-            assert await asyncio.to_thread(process.wait, 1) == 0
+            assert await asyncio.to_thread(process.wait, 20) == 0
             assert await ask(server, "GET", "k") == b"v"
 
 
@@ -303,7 +304,7 @@ async def test_an_orphan_that_does_not_go_is_never_joined(
 async def test_ctrl_c_reaches_the_gate_and_not_the_server(directory: Path) -> None:
     with gate(directory) as (process, server_pid):
         os.killpg(process.pid, signal.SIGINT)
-        assert await asyncio.to_thread(process.wait, 5) == 0
+        assert await asyncio.to_thread(process.wait, 20) == 0
         assert gone(server_pid)
     async with EmbeddedValkey(directory) as server:
         assert await ask(server, "GET", "drained") == b"1"

@@ -74,7 +74,7 @@ class TestNews:
             await gates[0].tell_lost("session", f"client{n}")
             await gates[1].tell_renewed("session", 1_800_000_000.125 + n, "t")
             await gates[2].tell_renewed("session", None, "t")
-            await until(lambda: all(len(each) == 3 for each in heard), 1)
+            await until(lambda: all(len(each) == 3 for each in heard), 20)
             assert heard == [said] * 3
             for each in heard:
                 each.clear()
@@ -104,7 +104,7 @@ class TestNews:
         await control.start()
         await other.call("XADD", FEED, "*", *entry)
         await control.tell_lost("session", "client")
-        await until(lambda: heard, 1)
+        await until(lambda: heard, 20)
         await asyncio.sleep(0.05)
         assert heard == [("session", "client")]
 
@@ -129,13 +129,13 @@ class TestLateStore:
         assert control.silent_s > 1
         await server.start()
         assert server.url == url
-        await until(lambda: "t:before" in control.revoked.until_s and keys, 10)
+        await until(lambda: "t:before" in control.revoked.until_s and keys, 20)
         assert keys == [made]
         # And the feed is followed.
         late = Client(url, timeout_s=5)
         await late.script("revoke", [REVOKED, FEED], ["t:after", "inf", 100])
-        await until(lambda: "t:after" in control.revoked.until_s, 2)
-        assert control.silent_s < 2
+        await until(lambda: "t:after" in control.revoked.until_s, 20)
+        await until(lambda: control.silent_s < 2, 20)
         assert caplog.text.count("heard again") == 1
         await control.stop()
         await late.close()
@@ -162,7 +162,7 @@ class TestRotation:
             assert len(set(keys)) == turn + 1
             assert keys[-1] == first
             assert await other.call("XLEN", FEED) == told + 1
-            await until(lambda turn=turn: len(heard) == turn, 1)
+            await until(lambda turn=turn: len(heard) == turn, 20)
             assert heard[-1] == keys
 
     async def test_a_young_one_is_not_replaced(self, store_url: str, make_control: MakeControl) -> None:
@@ -212,5 +212,5 @@ class TestRotation:
         await other.call("XADD", FEED, "*", "ticket_key", "1")
         await asyncio.sleep(0.2)
         await other.call("HSET", TICKET_KEYS, "1", f"1:{KEYS[1]}")
-        await until(lambda: heard, 5)
+        await until(lambda: heard, 20)
         assert heard[-1] == [urlsafe_b64decode(KEYS[1])]

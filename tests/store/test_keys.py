@@ -121,7 +121,7 @@ async def cluster(tmp_path: Path) -> AsyncIterator[str]:
     )
     client = Client(url := f"redis://127.0.0.1:{port}", timeout_s=5)
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await answered(client, "PING")
             await client.call("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
             # A node takes no writes in its first two seconds.

@@ -64,6 +64,7 @@ class TestPages:
             assert seen >= {ticket.session for ticket in tickets}
             tickets.remove(last)
 
+    @pytest.mark.timed
     async def test_what_is_over_is_on_none(self, desk: Desk, listing: Listing) -> None:
         ended = await desk.link(desk.token("t", usage_s=1))
         await desk.play(ended)
@@ -143,7 +144,7 @@ class TestSession:
         first, last = session.playbacks
         assert (first.resource, first.device, first.address) == ("cam a", "tv a", "192.0.2.7")
         assert 19 < last.last_seen - first.last_seen < 21
-        assert abs(last.last_seen - last.since) < 1
+        assert abs(last.last_seen - last.since) < 10
 
     async def test_since_when_and_what_it_watches_now(self, desk: Desk, listing: Listing) -> None:
         ticket = await desk.link(desk.token())
@@ -208,6 +209,7 @@ class TestSession:
         revoked.add(entries[what], float("inf"))
         assert session.is_revoked(revoked) is (what != "nothing")
 
+    @pytest.mark.timed
     async def test_it_is_kept_for_the_leeway_and_not_shown(self, desk: Desk, listing: Listing) -> None:
         ticket = await desk.link(desk.token("t", usage_s=1))
         await desk.play(ticket, on_limit=OnLimit.REJECT)

@@ -51,7 +51,7 @@ class TestExtend:
         before = time.time()
         outcome = await desk.extend(ticket, desk.token("f", "viewer", usage_s=600))
         assert isinstance(outcome, Opened)
-        assert outcome.ends_at == pytest.approx(before + 600, abs=2)
+        assert outcome.ends_at == pytest.approx(before + 600, abs=20)
         # The token's own end still holds.
         outcome = await desk.extend(ticket, desk.token("g", "viewer", usage_s=99_999))
         assert isinstance(outcome, Opened)

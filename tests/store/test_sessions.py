@@ -204,6 +204,7 @@ class TestOpen:
             assert outcome == Refused(Reason.TOKEN_EXPIRED)
         assert await client.call("DBSIZE") == 0
 
+    @pytest.mark.timed
     async def test_a_session_that_ended_is_neither_given_again_nor_resumed(self, sessions: Sessions) -> None:
         token = make_token(usage_s=1)
         ticket = await opened(sessions, token)
@@ -365,6 +366,7 @@ class TestPlaybacksAtOnce:
             first.session.encode()
         }
 
+    @pytest.mark.timed
     async def test_a_lapsed_lease_makes_room_and_is_lost_once_it_is_taken(self, client: Recording) -> None:
         sessions = Sessions(client, idle_s=0.15, provisional_s=30)
         token = make_token(max_concurrent=1)
@@ -428,6 +430,7 @@ class TestEviction:
         assert isinstance(await sessions.commit(ticket, victim[1], mode, FACTS), Opened)
         assert await client.call("EXISTS", ShardKeys(token.owner).evicted) == 0
 
+    @pytest.mark.timed
     async def test_a_silent_playback_of_the_same_session_has_moved(self, quick: Sessions) -> None:
         token = make_token(max_concurrent=1)
         ticket, other = await opened(quick, token, "a"), await opened(quick, token, "z")
@@ -542,6 +545,7 @@ class TestResume:
 
 
 class TestRenew:
+    @pytest.mark.timed
     async def test_renewed_leases_live_on(self, client: Recording) -> None:
         sessions = Sessions(client, idle_s=0.3, provisional_s=30)
         limited = await opened(sessions, make_token("l", max_concurrent=1))
