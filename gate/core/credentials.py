@@ -8,10 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Final, Protocol
 
 from gate.core.reasons import Deny, Reason
 from gate.core.target import Target
+
+# The query parameter or cookie that a ticket travels in, where it does not in the path.
+SESSION_NAME: Final = "_gate_session"
+
+
+class Carrier(Enum):
+    """How a ticket travels from request to request."""
+
+    PATH = "path"  # below a prefix of the path: relative URIs repeat it by themselves
+    QUERY = "query"  # a parameter, which manifests are given on every URI
+    COOKIE = "cookie"
 
 
 class Headers(Protocol):
@@ -51,6 +63,22 @@ def find_token(target: Target, headers: Headers, sources: Sources) -> str | Deny
         found.update(value for name, value in cookies(headers) if name in sources.cookies and value)
     if len(found) > 1:
         return Deny(Reason.AMBIGUOUS_CREDENTIALS, "the request carries two different tokens")
+    return found.pop() if found else None
+
+
+def find_ticket(target: Target, headers: Headers, carrier: Carrier) -> str | Deny | None:
+    """The one ticket of a request whose path holds none; None without one, or AMBIGUOUS_CREDENTIALS.
+
+    Of several cookies the first one counts: browsers send first what has the longest path (RFC 6265, section
+    5.4), as where a stream's name goes on behind another's.
+    """
+    if carrier is Carrier.COOKIE:
+        return next((value for name, value in cookies(headers) if name == SESSION_NAME and value), None)
+    if carrier is Carrier.PATH or not target.query or SESSION_NAME not in target.query:
+        return None
+    found = {value for name, value in target.pairs() if name == SESSION_NAME and value}
+    if len(found) > 1:
+        return Deny(Reason.AMBIGUOUS_CREDENTIALS, "the request carries two session links")
     return found.pop() if found else None
 
 

@@ -13,12 +13,15 @@ Each takes a `trace`, a list that is given one sentence for every step of the wa
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from gate.core.checks import address_in, check_binding, check_grant, check_token
-from gate.core.credentials import DEFAULT_SOURCES, find_token
+from gate.core.credentials import DEFAULT_SOURCES, SESSION_NAME, Carrier, find_ticket, find_token
 from gate.core.grants import Action
 from gate.core.life import life_of, renew, ticket_of
-from gate.core.media import OPENING, Facts, Role
+from gate.core.marks import check_range, read_mark, take_mark, take_seal, vouch
+from gate.core.media import OPENING, Facts, Kind, Role
+from gate.core.overrun import clip
 from gate.core.policy import Access, Policy, StreamRule
 from gate.core.reasons import Deny, Reason
 from gate.core.revocation import Revocations
@@ -28,10 +31,11 @@ from gate.core.ticket import Ticket
 from gate.core.timeline import check_time, remains
 from gate.core.token import Token, Warrant
 from gate.core.verdicts import Admit, Ask, Issue, Opening, Outcome, Permit, Place, Refused
-from gate.core.windows import ALWAYS_MS, Moving
+from gate.core.windows import ALWAYS_MS, Moving, Span
 from gate.core.writes import actions_of, asks_ownership, precondition, writes_in_session
 
 Trace = list[str]
+_SESSION: Final = frozenset({SESSION_NAME})
 
 
 def locate(ask: Ask, policy: Policy, trace: Trace | None = None) -> Place | Deny:
@@ -39,7 +43,7 @@ def locate(ask: Ask, policy: Policy, trace: Trace | None = None) -> Place | Deny
     target = parse_target(ask.target, policy.limits.target)
     if isinstance(target, Deny):
         return target
-    ticket = None
+    ticket, carrier = None, Carrier.PATH
     if target.path.startswith(policy.sessions.prefix):
         front = policy.sessions.prefix.count("/") - 1
         ticket = target.segments[front]
@@ -51,6 +55,18 @@ def locate(ask: Ask, policy: Policy, trace: Trace | None = None) -> Place | Deny
             return Deny(Reason.AMBIGUOUS_CREDENTIALS, "the request carries two session links")
         target = below
         _note(trace, "the path begins with a session link")
+    elif policy.sessions.carrier is not Carrier.PATH:
+        found = find_ticket(target, ask.headers, carrier := policy.sessions.carrier)
+        if isinstance(found, Deny):
+            return found
+        ticket = found
+    unsealed = take_seal(target)
+    if isinstance(unsealed, Deny):
+        return unsealed
+    target, seal = unsealed
+    if seal is not None and (not target.segments or target.path.startswith(policy.sessions.prefix)):
+        # What is left is no path, or a session link that nobody has read.
+        return Deny(Reason.MARK_INVALID, "the path holds a seal where none was handed out")
     matched = policy.match(target)
     if matched is None:
         return Deny(Reason.NOT_SERVED)
@@ -64,12 +80,37 @@ def locate(ask: Ask, policy: Policy, trace: Trace | None = None) -> Place | Deny
     token = find_token(target, ask.headers, sources)
     if isinstance(token, Deny):
         return token
+    target, mark = take_mark(target.without(_SESSION))
     facts = rule.layout.read(target, parts)
     _note(trace, f"layout {rule.layout.name} reads: {describe(facts)}")
     client = client_key(target, ask.headers, ask.address)
     forwarded = target.without(sources.query)
     page = page_key(client, target)
-    return Place(ask.method, forwarded, rule, rule.application, action, facts, ticket, token, client, page)
+    return Place(
+        method=ask.method,
+        target=forwarded,
+        rule=rule,
+        application=rule.application,
+        action=action,
+        facts=facts,
+        ticket=ticket,
+        token=token,
+        client=client,
+        page=page,
+        carrier=carrier,
+        mark=mark,
+        seal=seal,
+    )
+
+
+def vouched(place: Place, key: bytes) -> Place | Deny:
+    """The place as its mark says it is, which is its session's: `key` is that of the session."""
+    if place.mark is None:
+        return place
+    mark = read_mark(place.mark, key, place.target)
+    if mark is None:
+        return Deny(Reason.MARK_INVALID)
+    return replace(place, facts=vouch(place.facts, mark), held=mark.range)
 
 
 def decide(
@@ -99,7 +140,7 @@ def decide(
             return Deny(Reason.ADDRESS_NOT_ALLOWED)
         _note(trace, "protected: the address is listed")
         return Permit(place)
-    if ticket is not None:
+    if ticket is not None and not _is_another(place, token, ticket, known, now):
         return _decide_ticket(ask, place, token, ticket, known, revoked, now, owned, trace)
     if token is not None:
         return _decide_token(ask, place, token, known, revoked, now, owned, trace)
@@ -115,7 +156,8 @@ def settle(admit: Admit, outcome: Outcome, trace: Trace | None = None) -> Permit
     ticket = ticket_of(token, outcome)
     if opening.resume is Resume.ONLY:
         return replace(admit.permit, session=ticket.session, ends_at=ticket.ends_at, commit=ticket)
-    return Issue(place, ticket)
+    # The viewer's URL stays as it is; under the link the origin is asked for less of it again.
+    return Issue(replace(place, target=place.asked or place.target, asked=None), ticket)
 
 
 def confirm(permit: Permit, outcome: Outcome) -> Permit | Deny:
@@ -136,7 +178,23 @@ def describe(facts: Facts) -> str:
         words.append("as it goes on" if facts.span.paced else "to now")
     elif facts.span is not None:
         words.append(f"from {facts.span.start_ms / 1000:.3f} to {facts.span.end_ms / 1000:.3f}")
+    if facts.early_ms:
+        words.append(f"or up to {facts.early_ms // 1000} s later, as it says no seconds")
     return ", ".join(words)
+
+
+def _is_another(place: Place, token: Token | None, ticket: Ticket, known: Known | None, now: float) -> bool:
+    """Whether a token means to open a session beside the one whose link came in a cookie.
+
+    A browser sends its cookies by itself: the last session there is no say against a new token.
+    """
+    if place.carrier is not Carrier.COOKIE or token is None:
+        return False
+    if place.action is not Action.READ:
+        return True
+    ends = known.ends_at if known is not None else ticket.ends_at
+    own = token.id == ticket.token or (known is not None and token.id == known.token)
+    return not own or (ends is not None and ends <= now)
 
 
 def _decide_ticket(
@@ -151,6 +209,9 @@ def _decide_ticket(
     trace: Trace | None,
 ) -> Permit | Deny:
     application = place.application
+    if place.carrier is Carrier.COOKIE and place.action is not Action.READ:
+        # Any page can have a browser send its cookies along.
+        return Deny(Reason.TOKEN_MISSING, "a cookie lets nobody write")
     if application is None or ticket.application != application.name:
         return Deny(Reason.TICKET_INVALID, "the session link belongs to another application")
     ends = known.ends_at if known is not None else ticket.ends_at
@@ -172,9 +233,10 @@ def _decide_ticket(
     warrant = ticket.warrant
     if warrant is None:
         return Deny(Reason.STORE_UNAVAILABLE, "the session's grants have not been read from the store")
-    if (refusal := _check(ask, place, warrant, now, owned, trace)) is not None:
-        return refusal
-    reads = place.action is Action.READ
+    allowed = _check(ask, place, warrant, now, owned, trace)
+    if isinstance(allowed, Deny):
+        return allowed
+    place, reads = allowed, place.action is Action.READ
     uses = (ask.method == "GET" and place.facts.role is not Role.MANIFEST) if reads else True
     return Permit(
         place,
@@ -184,6 +246,7 @@ def _decide_ticket(
         issued_at=ticket.issued_at,
         ends_at=ends,
         remains=remains(warrant, place.facts, now) if reads else None,
+        sight=_sight(place, warrant),
         prefix=place.ticket or "",
         commit=ticket if uses and known is None else None,
         probe=reads and uses and peeks(ask.method, ask.headers, place.facts),
@@ -215,9 +278,10 @@ def _decide_token(
     )
     # A session that is over owns nothing.
     owned = owned and known is not None and not closed
-    if (refusal := _check(ask, place, token.warrant, now, owned, trace)) is not None:
-        return refusal
-    reads = place.action is Action.READ
+    allowed = _check(ask, place, token.warrant, now, owned, trace)
+    if isinstance(allowed, Deny):
+        return allowed
+    place, reads = allowed, place.action is Action.READ
     permit = Permit(
         place,
         token=token.id,
@@ -225,6 +289,7 @@ def _decide_token(
         issued_at=token.issued_at,
         ends_at=None if token.expires_at is None else float(token.expires_at),
         remains=remains(token.warrant, place.facts, now) if reads else None,
+        sight=_sight(place, token.warrant),
         precondition=precondition(place, token.warrant, owned),
     )
     usage_s, until_s = life_of(token, application)
@@ -251,22 +316,52 @@ def _decide_token(
 
 def _check(
     ask: Ask, place: Place, warrant: Warrant, now: float, owned: bool, trace: Trace | None
-) -> Deny | None:
+) -> Place | Deny:
+    """The place that may be served: the one asked for or, where its rule clips, the allowed part of it."""
     refusals = [check_grant(warrant, action, place.facts.resource, owned) for action in actions_of(place)]
     refusal = None if None in refusals else refusals[0]
     refusal = refusal or check_binding(warrant.bind, ask.headers, ask.address)
+    if refusal is None and place.held is not None:
+        refusal = check_range(place.held, ask.headers)
     if refusal is not None:
         return refusal
     _note(trace, f"{place.action.value} is granted on {place.facts.resource!r}")
     if place.action is not Action.READ:
         # Bounds say what may be watched; what may be written is granted by name, or it is not.
-        return None
+        return place
     rule = place.rule
     reason = check_time(warrant, place.facts, rule.live_edge_s, now, strict=rule.strict_windows)
+    partly = reason is Reason.PARTLY_OUTSIDE_WINDOW or (reason is None and _overruns(place, warrant, now))
+    if partly and rule.clips_overrun:
+        if (part := clip(place, warrant, now)) is not None:
+            _note(trace, f"a part of the time is allowed, and the origin is asked for that: {part.target.raw}")
+            return part
+        _note(trace, "what of the time is allowed is not one part, or not one that its URL can say")
     if reason is not None:
         return Deny(reason, facts=(("asked", describe(place.facts)), ("granted", _granted(warrant))))
-    _note(trace, "the time asked for is allowed")
-    return None
+    if _sight(place, warrant) is None:
+        _note(trace, "the time asked for is allowed")
+    else:
+        _note(trace, "of the manifest is served what the token's rights and windows allow")
+    return place
+
+
+def _overruns(place: Place, warrant: Warrant, now: float) -> bool:
+    """Whether a manifest that is served in part could be asked for in part."""
+    facts = place.facts
+    if facts.role is not Role.MANIFEST or facts.span is None:
+        return False
+    span = facts.span.at(int(now * 1000))
+    # What its clients round down is asked for as it is.
+    begins = Span(span.start_ms + facts.early_ms, span.end_ms)
+    return not warrant.unrestricted and not warrant.windows.contain(begins)
+
+
+def _sight(place: Place, warrant: Warrant) -> Warrant | None:
+    """What the origin's answer is held to, where it is a manifest."""
+    facts = place.facts
+    held = facts.role is Role.MANIFEST and facts.kind is not Kind.OBJECT and not warrant.unrestricted
+    return warrant if held and place.action is Action.READ else None
 
 
 def _granted(warrant: Warrant) -> dict[str, object]:

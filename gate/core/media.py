@@ -33,6 +33,8 @@ class Role(Enum):
 
 
 OPENING: frozenset[Role] = frozenset({Role.MANIFEST, Role.STREAM, Role.DOWNLOAD, Role.OBJECT})
+# What is a few seconds, which a player needs whole.
+PIECES: frozenset[Role] = frozenset({Role.SEGMENT, Role.IMAGE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +43,18 @@ class Facts:
 
     `kind` is None where the URL does not say; a dated segment has a `span` and no kind, because its age
     decides whether it is live or archive. With neither, its time is unknown. A kind without a span may be any
-    time of it.
+    time of it. `early_ms` is how much before its window it may begin, where its clients round its time down.
+    `vouched`: not the URL says it but the manifest that handed it out, which kept it because it is allowed;
+    `lag_ms` is how far the stream's clock is behind ours, as that manifest told.
     """
 
     resource: str
     role: Role
     kind: Kind | None = None
     span: Span | Moving | None = None
+    early_ms: int = 0
+    lag_ms: int = 0
+    vouched: bool = False
 
 
 class Layout(Protocol):

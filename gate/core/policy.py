@@ -10,7 +10,7 @@ from ipaddress import IPv4Network, IPv6Network
 from types import MappingProxyType
 from typing import Final
 
-from gate.core.credentials import DEFAULT_SOURCES, Sources
+from gate.core.credentials import DEFAULT_SOURCES, Carrier, Sources
 from gate.core.grants import Action
 from gate.core.keys import Keyring
 from gate.core.media import Layout
@@ -44,6 +44,14 @@ class SessionEnd(Enum):
 
     TOKEN = "token"
     USAGE = "usage"
+
+
+class Foreign(Enum):
+    """What becomes of a manifest's URIs on other hosts than its origin's."""
+
+    LEAVE = "leave"
+    REFUSE = "refuse"
+    ADOPT = "adopt"  # those of the policy's other origins are brought under the gate, any other is refused
 
 
 # What each method does to its resource. PUT creates or updates, as the token grants it.
@@ -167,8 +175,10 @@ class Pattern:
 class StreamRule:
     """One entry of ``streams``. `name` is how the operator finds it again, such as ``streams[1]``.
 
-    `strict_windows`: a segment must lie within a window, instead of overlapping one. `created_field` names
-    the field of the origin's JSON answer to POST that holds a new object's id; without it the answer's
+    `strict_windows`: a segment must lie within a window, instead of overlapping one. `clips_overrun`: of what
+    overruns a window the part within is served, where there is one and its URL can say it. `foreign`: URIs of
+    its manifests that lead elsewhere. `created_field`
+    names the field of the origin's JSON answer to POST that holds a new object's id; without it the answer's
     Location does.
     """
 
@@ -180,6 +190,8 @@ class StreamRule:
     application: Application | None = None
     live_edge_s: float = 60.0
     strict_windows: bool = False
+    clips_overrun: bool = False
+    foreign: Foreign = Foreign.LEAVE
     networks: tuple[Network, ...] = ()
     methods: Mapping[str, Action] = field(default_factory=lambda: METHODS)
     created_field: str | None = None
@@ -195,6 +207,7 @@ class SessionRules:
     """`prefix` is what session links begin with, with both slashes."""
 
     prefix: str = "/_s/"
+    carrier: Carrier = Carrier.PATH
     idle_s: float = 60.0
     provisional_s: float = 30.0
     outage_grace_s: float = 120.0
@@ -204,10 +217,14 @@ class SessionRules:
 
 @dataclass(frozen=True, slots=True)
 class Cors:
-    """What browsers of other sites may do. `origins` empty: nobody; ``*`` among them: everybody."""
+    """What browsers of other sites may do. `origins` empty: nobody; ``*`` among them: everybody.
+
+    `credentials`: those that are named may have cookies sent along.
+    """
 
     origins: frozenset[str] = frozenset({"*"})
     max_age_s: int = 86400
+    credentials: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +239,7 @@ class Limits:
     connections: int = 10_000
     stall_timeout_s: float = 60.0
     upload: int = 8 * 2**30
+    manifest: int = 8 * 2**20
     tokens_cached: int = 20_000
 
 

@@ -63,6 +63,8 @@ class Reason(Enum):
     OUTSIDE_WINDOW = "outside_window"
     PARTLY_OUTSIDE_WINDOW = "partly_outside_window"
     TIME_UNKNOWN = "time_unknown"
+    MARK_INVALID = "mark_invalid"
+    OUTSIDE_RANGE = "outside_range"
     BINDING_MISMATCH = "binding_mismatch"
     SESSION_REQUIRED = "session_required"
     SESSION_LIMIT = "session_limit"
@@ -74,6 +76,9 @@ class Reason(Enum):
     ORIGIN_UNREACHABLE = "origin_unreachable"
     ORIGIN_TIMEOUT = "origin_timeout"
     ORIGIN_INVALID = "origin_invalid"
+    MANIFEST_INVALID = "manifest_invalid"
+    MANIFEST_TOO_LARGE = "manifest_too_large"
+    FOREIGN_URI = "foreign_uri"
     OVERLOADED = "overloaded"
     DRAINING = "draining"
     INTERNAL = "internal"
@@ -126,6 +131,8 @@ RULES: Final[dict[Reason, Rule]] = {
     Reason.OUTSIDE_WINDOW: Rule(403, "The requested time lies outside the token's windows."),
     Reason.PARTLY_OUTSIDE_WINDOW: Rule(403, "Part of the requested time lies outside the token's windows."),
     Reason.TIME_UNKNOWN: Rule(403, "The URL does not say its time, and the token's time is restricted."),
+    Reason.MARK_INVALID: Rule(403, "The URL was handed out in another session, or was changed."),
+    Reason.OUTSIDE_RANGE: Rule(403, "These bytes of the file are not the ones that were handed out."),
     Reason.BINDING_MISMATCH: Rule(403, "The token is bound to another client."),
     Reason.SESSION_REQUIRED: Rule(403, "This token needs a session: open the playlist first."),
     Reason.SESSION_LIMIT: Rule(403, "The token has opened all the sessions that it may."),
@@ -135,6 +142,9 @@ RULES: Final[dict[Reason, Rule]] = {
     Reason.ORIGIN_UNREACHABLE: Rule(502, "The origin cannot be reached."),
     Reason.ORIGIN_TIMEOUT: Rule(504, "The origin did not answer in time."),
     Reason.ORIGIN_INVALID: Rule(502, "The origin's answer is not usable."),
+    Reason.MANIFEST_INVALID: Rule(502, "The origin's manifest cannot be read, and must be to be checked."),
+    Reason.MANIFEST_TOO_LARGE: Rule(502, "The origin's manifest is larger than the policy allows."),
+    Reason.FOREIGN_URI: Rule(502, "The origin's manifest leads to another host, which the policy refuses."),
     Reason.OVERLOADED: Rule(503, "The gate is at its limit.", retry_after_s=2),
     Reason.DRAINING: Rule(503, "The gate is shutting down.", retry_after_s=1),
     Reason.INTERNAL: Rule(503, "The gate has a fault of its own.", retry_after_s=1),

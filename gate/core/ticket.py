@@ -65,10 +65,12 @@ class TicketKeys:
     """The keys that seal and open tickets: the first one seals, all of them open."""
 
     def __init__(self, keys: Iterable[bytes]) -> None:
+        keys = tuple(keys)
         self._ciphers = {ticket_key_id(key): AESGCM(key) for key in keys}
         if not self._ciphers:
             raise ValueError("at least one ticket key is needed")
         self._sealing = next(iter(self._ciphers))
+        self._marking = {ticket_key_id(key): hashlib.sha256(b"gate mark key" + key).digest() for key in keys}
 
     def seal(self, ticket: Ticket, nonce: bytes) -> str:
         """The ticket as text of ``A-Z a-z 0-9 - _``. `nonce` is 12 fresh random bytes."""
@@ -77,6 +79,11 @@ class TicketKeys:
         plain = json.dumps(_dump(ticket), separators=(",", ":")).encode()
         sealed = self._ciphers[self._sealing].encrypt(nonce, plain, _AAD)
         return urlsafe_b64encode(self._sealing + nonce + sealed).rstrip(b"=").decode()
+
+    def mark_key(self, text: str, session: str) -> bytes:
+        """The key of the marks (`gate.core.marks`) of the session that `text`, a ticket that opens, names."""
+        root = self._marking[urlsafe_b64decode(text[:8])[:_ID_BYTES]]
+        return hashlib.blake2b(session.encode(), key=root, digest_size=32).digest()
 
     def open(self, text: str) -> Ticket | Deny:
         """The ticket that `text` seals, or TICKET_INVALID for any other text."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gate.core.credentials import Headers
+from gate.core.credentials import Carrier, Headers
 from gate.core.grants import Action
+from gate.core.marks import ByteRange
 from gate.core.media import Facts
 from gate.core.policy import Access, Application, StreamRule
 from gate.core.reasons import Reason
@@ -13,7 +14,7 @@ from gate.core.session import Resume
 from gate.core.target import Target
 from gate.core.ticket import Ticket
 from gate.core.timeline import Remainder
-from gate.core.token import Token
+from gate.core.token import Token, Warrant
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,10 @@ class Ask:
 class Place:
     """Where a request points and what it carries. `target` is what will be forwarded: no credentials in it.
 
-    `client` is the client key; `page` the same for this very path, by which a client's session of it is found.
+    `asked` is what was asked for in its place, where that overruns a window and only a part of it is served.
+    `carrier` is how the ticket travels. `mark` is the text that a manifest marked the URL with, `seal` the one
+    that stood in its path, and `held` the bytes that it stands for, as the mark says. `client` is the client
+    key; `page` the same for this very path, by which a client's session of it is found.
     """
 
     method: str
@@ -43,6 +47,11 @@ class Place:
     token: str | None
     client: str
     page: str
+    asked: Target | None = None
+    carrier: Carrier = Carrier.PATH
+    mark: str | None = None
+    seal: str | None = None
+    held: ByteRange | None = None
 
     @property
     def puts(self) -> bool:
@@ -54,6 +63,9 @@ class Place:
 class Permit:
     """The request may be forwarded. `ends_at` (Unix seconds) is when even a running response must end, and
     `remains` what is left to this one, where it would outrun its window.
+
+    `sight` is the warrant that the answer is held to, where it is a manifest that may say more than the token
+    allows.
 
     `prefix` is the sealed ticket that URIs of the answer must be brought under to stay in the session (behind
     the policy's own prefix of session links); empty without a session link. `commit` names the ticket that
@@ -71,6 +83,7 @@ class Permit:
     issued_at: int | None = None
     ends_at: float | None = None
     remains: Remainder | None = None
+    sight: Warrant | None = None
     prefix: str = ""
     commit: Ticket | None = None
     probe: bool = False

@@ -11,7 +11,7 @@ from typing import ClassVar
 import pytest
 from multidict import CIMultiDict
 
-from gate.core.decision import decide, locate
+from gate.core.decision import decide, locate, vouched
 from gate.core.grants import Action, Grant, Grants
 from gate.core.keys import Algorithm, Key, Keyring
 from gate.core.media import Facts, Kind, Role
@@ -61,6 +61,15 @@ class Grammar:
                 return Facts(resource, Role.STREAM, Kind.DVR, Moving(at_ms, ago, lag_ms, paced=True))
             return Facts(resource, Role.MANIFEST, Kind.DVR, Moving(at_ms, ago))
         return Facts(resource, Role.OTHER)
+
+    def write(self, target: Target, span: Span) -> Target | None:
+        """In whole seconds."""
+        *front, last = target.path.split("/")
+        found = re.fullmatch(r"(dvr|segment|copy)-\d+-\d+", last)
+        if found is None or span.start_ms % 1000 or span.end_ms % 1000:
+            return None
+        path = "/".join([*front, f"{found[1]}-{span.start_ms // 1000}-{span.end_ms // 1000}"])
+        return Target(path, target.query, tuple(path[1:].split("/")))
 
 
 def _application(name: str) -> Application:
@@ -142,7 +151,11 @@ Judge = Callable[..., object]
 
 @pytest.fixture
 def judge() -> Judge:
-    """`judge(url, method, token=, ticket=, ...)` is the verdict on a request that carries these, verified."""
+    """`judge(url, method, token=, ticket=, ...)` is the verdict on a request that carries these, verified.
+
+    The ticket is in the path, unless `link` is False: then it came in some other way. `key` is that of the
+    marks of its session.
+    """
 
     def judge(
         url: str,
@@ -158,12 +171,16 @@ def judge() -> Judge:
         policy: Policy = POLICY,
         trace: list[str] | None = None,
         owned: bool = False,
+        link: bool = True,
+        key: bytes | None = None,
     ) -> object:
         revocations = Revocations()
         for entry in revoked:
             revocations.add(entry, now + 3600)
-        ask = Ask(method, f"/_s/TICKET{url}" if ticket else url, CIMultiDict(fields or []), address)
+        ask = Ask(method, f"/_s/TICKET{url}" if ticket and link else url, CIMultiDict(fields or []), address)
         place = locate(ask, policy, trace)
+        if isinstance(place, Place) and key is not None:
+            place = vouched(place, key)
         if not isinstance(place, Place):
             return place
         return decide(ask, place, token, ticket, known, revocations, now, trace, owned=owned)

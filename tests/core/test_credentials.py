@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from gate.core.credentials import DEFAULT_SOURCES, Sources, cookies, find_token
+from gate.core.credentials import DEFAULT_SOURCES, Carrier, Sources, cookies, find_ticket, find_token
 from gate.core.reasons import Deny, Reason
 from gate.core.target import Target, parse_target
 
@@ -97,3 +97,48 @@ def test_any_fields_give_a_text_a_refusal_or_nothing(fields: list[tuple[str, str
 def test_cookies_in_order() -> None:
     headers = CIMultiDict([("Cookie", "a=1; b=2=3;;c; =x"), ("cookie", "a=4")])
     assert cookies(headers) == [("a", "1"), ("b", "2=3"), ("", "x"), ("a", "4")]
+
+
+# Session links outside of the path.
+
+
+def ticket_of(raw: str, carrier: Carrier, *fields: tuple[str, str]) -> str | Deny | None:
+    target = parse_target(raw)
+    assert isinstance(target, Target)
+    return find_ticket(target, CIMultiDict(fields), carrier)
+
+
+@pytest.mark.parametrize(
+    ("raw", "fields", "query", "cookie"),
+    [
+        ("/a", [], None, None),
+        ("/a?_gate_session=T", [], "T", None),
+        ("/a?b&_gate_session=T&c=1", [], "T", None),
+        ("/a?_gate_session=T&_gate_session=T", [], "T", None),
+        ("/a?_gate_session=", [], None, None),
+        ("/a?_gate_session", [], None, None),
+        ("/a?x_gate_session=T&_gate_sessions=U&_GATE_SESSION=V", [], None, None),
+        ("/a?b=_gate_session", [], None, None),
+        ("/a", [("Cookie", "a=b; _gate_session=T; c")], None, "T"),
+        ("/a", [("Cookie", "_gate_session=T"), ("Cookie", "_gate_session=T")], None, "T"),
+        ("/a", [("Cookie", "_gate_session=")], None, None),
+        ("/a", [("Cookie", "x_gate_session=T")], None, None),
+        ("/a?_gate_session=T", [("Cookie", "_gate_session=U")], "T", "U"),
+    ],
+)
+def test_where_a_ticket_may_stand(
+    raw: str, fields: list[tuple[str, str]], query: str | None, cookie: str | None
+) -> None:
+    assert ticket_of(raw, Carrier.QUERY, *fields) == query
+    assert ticket_of(raw, Carrier.COOKIE, *fields) == cookie
+    assert ticket_of(raw, Carrier.PATH, *fields) is None
+
+
+def test_two_tickets_are_refused() -> None:
+    refusal = ticket_of("/a?_gate_session=T&_gate_session=U", Carrier.QUERY)
+    assert refusal == Deny(Reason.AMBIGUOUS_CREDENTIALS, "the request carries two session links")
+
+
+def test_of_two_cookies_the_one_of_the_longer_path_comes_first() -> None:
+    assert ticket_of("/a", Carrier.COOKIE, ("Cookie", "_gate_session=T; _gate_session=U")) == "T"
+    assert ticket_of("/a", Carrier.COOKIE, ("Cookie", "_gate_session=T"), ("Cookie", "_gate_session=U")) == "T"

@@ -8,9 +8,10 @@ from itertools import product
 
 import pytest
 
+from gate.core.credentials import Carrier
 from gate.core.decision import confirm, settle
 from gate.core.grants import Action, Grant, Grants
-from gate.core.policy import SessionEnd
+from gate.core.policy import Policy, SessionEnd
 from gate.core.reasons import Deny, Reason
 from gate.core.session import Known, Resume
 from gate.core.ticket import Ticket
@@ -343,8 +344,8 @@ def test_the_last_step_of_each_way(
 
 def test_a_refused_time_leaves_the_grant_in_the_trace(judge: Judge, token: Token) -> None:
     trace: list[str] = []
-    archive = replace(token, warrant=replace(token.warrant, rights=Rights(dvr=True)))
-    assert why(judge(MANIFEST, token=archive, trace=trace)) is Reason.LIVE_NOT_GRANTED
+    copies = replace(token, warrant=replace(token.warrant, rights=Rights(copy=True)))
+    assert why(judge(MANIFEST, token=copies, trace=trace)) is Reason.LIVE_NOT_GRANTED
     assert trace[-1] == "read is granted on 'cam1'"
 
 
@@ -456,3 +457,100 @@ def test_an_opening_lives_as_the_application_says(judge: Judge, token: Token, po
     for url, counted in ((MANIFEST, token), (SEGMENT, replace(token, max_concurrent=1))):
         opening = admitted(judge(url, token=counted, policy=joining)).opening
         assert (opening.usage_s, opening.until_s) == (300, None)
+
+
+# A ticket in a cookie, which a browser sends by itself.
+
+
+@pytest.fixture
+def cookies(policy: Policy) -> Policy:
+    return replace(policy, sessions=replace(policy.sessions, carrier=Carrier.COOKIE))
+
+
+COOKIE = [("Cookie", "_gate_session=TICKET")]
+
+
+@pytest.mark.parametrize("url", [MANIFEST, SEGMENT, OBJECT, STREAM, COPY])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
+def test_a_cookie_permits_to_read_what_a_link_does(
+    judge: Judge, ticket: Ticket, cookies: Policy, url: str, method: str
+) -> None:
+    permit = permitted(judge(url, method, ticket=ticket, link=False, fields=COOKIE, policy=cookies))
+    linked = permitted(judge(url, method, ticket=ticket, policy=cookies))
+    assert permit.place == replace(linked.place, carrier=Carrier.COOKIE)
+    assert replace(permit, place=linked.place) == linked
+
+
+@pytest.mark.parametrize("method", ["PUT", "POST", "PATCH", "DELETE"])
+def test_a_cookie_lets_nobody_write(
+    judge: Judge, token: Token, ticket: Ticket, cookies: Policy, method: str
+) -> None:
+    """Any page can have a browser send it along."""
+    writes = replace(ticket.warrant, grants=Grants({action: Grant(all=True) for action in Action}))
+    ticket, token = replace(ticket, warrant=writes), replace(token, warrant=writes)
+    alone = judge(OBJECT, method, ticket=ticket, link=False, fields=COOKIE, policy=cookies)
+    assert why(alone) is Reason.TOKEN_MISSING
+    permitted(judge(OBJECT, method, ticket=ticket, policy=cookies))
+    # A token beside it does, by itself.
+    beside = judge(OBJECT, method, ticket=ticket, token=token, link=False, fields=COOKIE, policy=cookies)
+    by_itself = judge(OBJECT, method, token=token, policy=cookies)
+    assert type(beside) is type(by_itself)
+    assert not isinstance(beside, Deny)
+    other = replace(token, warrant=replace(writes, grants=Grants({Action.READ: Grant(all=True)})))
+    refused = judge(OBJECT, method, ticket=ticket, token=other, link=False, fields=COOKIE, policy=cookies)
+    assert why(refused) is Reason.ACTION_NOT_GRANTED
+
+
+def test_a_new_token_opens_a_session_beside_the_one_of_a_cookie(
+    judge: Judge, token: Token, ticket: Ticket, cookies: Policy
+) -> None:
+    """Under a link it would renew or be refused: there it was sent for that very session."""
+    for changes in ({"id": "fresh"}, {"id": "else", "owner": "somebody else", "subject": None}):
+        other = replace(token, **changes)
+        admit = admitted(judge(MANIFEST, ticket=ticket, token=other, link=False, fields=COOKIE, policy=cookies))
+        assert admit.opening == opening_of(other, admit.permit.place, Resume.NEVER)
+        counted = replace(other, max_concurrent=1)
+        resumed = judge(SEGMENT, ticket=ticket, token=counted, link=False, fields=COOKIE, policy=cookies)
+        assert admitted(resumed).opening.resume is Resume.ONLY
+    assert isinstance(judge(MANIFEST, ticket=ticket, token=replace(token, id="fresh"), policy=cookies), Permit)
+
+
+def test_the_token_of_a_cookies_own_session_stays_in_it_while_that_lives(
+    judge: Judge, token: Token, ticket: Ticket, cookies: Policy
+) -> None:
+    def verdict(ticket: Ticket, known: Known | None = None) -> object:
+        return judge(
+            MANIFEST, ticket=ticket, token=token, known=known, link=False, fields=COOKIE, policy=cookies
+        )
+
+    over = replace(ticket, ends_at=float(NOW))
+    for kept in (verdict(ticket), verdict(replace(ticket, ends_at=None))):
+        assert permitted(kept).session == ticket.session
+    assert permitted(verdict(over, Known(ticket.session, NOW + 1.0))).session == ticket.session
+    for opened in (verdict(over), verdict(ticket, Known(ticket.session, float(NOW)))):
+        assert admitted(opened).opening.token == token
+    # The token that renewed it is its own too, as far as the worker knows.
+    fresh = replace(token, id="fresh")
+    known = Known(ticket.session, NOW + 1.0, token="fresh")
+    for beside in (token, fresh):
+        kept = judge(
+            MANIFEST, ticket=ticket, token=beside, known=known, link=False, fields=COOKIE, policy=cookies
+        )
+        assert permitted(kept).session == ticket.session
+    # By itself it is told what it is.
+    alone = judge(MANIFEST, ticket=over, link=False, fields=COOKIE, policy=cookies)
+    assert why(alone) is Reason.SESSION_EXPIRED
+
+
+def test_a_ticket_in_the_query_is_a_link(judge: Judge, token: Token, ticket: Ticket, policy: Policy) -> None:
+    """Nobody sends it but who was handed it: a token beside it is for its session, and it may write."""
+    query = replace(policy, sessions=replace(policy.sessions, carrier=Carrier.QUERY))
+    url = f"{MANIFEST}?_gate_session=TICKET"
+    permit = permitted(judge(url, ticket=ticket, token=fresh_one(token), link=False, policy=query))
+    assert permit.renew == Renewal(ticket, fresh_one(token), None, NOW + 7200)
+    assert (permit.prefix, permit.place.carrier) == ("TICKET", Carrier.QUERY)
+    stranger = replace(token, id="else", owner="else")
+    refused = judge(url, ticket=ticket, token=stranger, link=False, policy=query)
+    assert why(refused) is Reason.AMBIGUOUS_CREDENTIALS
+    writes = replace(ticket.warrant, grants=Grants({Action.DESTROY: Grant(all=True)}))
+    permitted(judge(url, "DELETE", ticket=replace(ticket, warrant=writes), link=False, policy=query))

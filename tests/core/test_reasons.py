@@ -17,12 +17,12 @@ STATUSES = {
     403: (
         "not_served access_none address_not_allowed action_not_granted resource_not_granted "
         "live_not_granted dvr_not_granted copy_not_granted outside_window partly_outside_window "
-        "time_unknown binding_mismatch session_required session_limit"
+        "time_unknown mark_invalid outside_range binding_mismatch session_required session_limit"
     ),
     405: "method_not_allowed",
     409: "too_many_playbacks",
     413: "body_too_large",
-    502: "origin_unreachable origin_invalid",
+    502: "origin_unreachable origin_invalid manifest_invalid manifest_too_large foreign_uri",
     503: "store_unavailable keys_unavailable overloaded draining internal",
     504: "origin_timeout",
 }

@@ -181,3 +181,23 @@ def test_mistakes_of_ours_are_exceptions() -> None:
         TicketKeys([])
     with pytest.raises(ValueError, match="12 random bytes"):
         KEYS.seal(PLAIN, bytes(11))
+
+
+# The keys of marks.
+
+
+def test_a_session_has_its_own_key_of_marks_under_every_gate_that_opens_its_link() -> None:
+    key = KEYS.mark_key(SEALED, "s")
+    assert len(key) == 32
+    assert key == TicketKeys([ONE]).mark_key(KEYS.seal(replace(PLAIN, subject="else"), bytes(12)), "s")
+    # After a rotation too, for a link that was sealed before it.
+    assert key == TicketKeys([TWO, ONE]).mark_key(SEALED, "s")
+    assert key != KEYS.mark_key(SEALED, "t")
+    fresh = TicketKeys([TWO, ONE])
+    assert fresh.mark_key(fresh.seal(PLAIN, NONCE), "s") not in {key, KEYS.mark_key(SEALED, "")}
+
+
+def test_no_key_of_marks_is_a_key_of_tickets() -> None:
+    assert KEYS.mark_key(SEALED, "s") != ONE
+    with pytest.raises(KeyError):
+        TicketKeys([TWO]).mark_key(SEALED, "s")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
+from itertools import product
 
 import pytest
 from hypothesis import given, settings
@@ -18,7 +20,9 @@ from gate.core.windows import UNBOUNDED, Moving, Span, Windows, span_of_seconds
 NOW = 1_800_000_000
 EDGE = 60
 
-# Windows of two hours, yesterday; a segment lasts six seconds.
+# Windows of two hours, yesterday; a segment lasts six seconds. It is live until its end is this old: twice the
+# edge, and twice as long as it lasts.
+YOUNG = 2 * EDGE + 2 * 6
 START = NOW - 86400
 WINDOW = Windows.of([Span(START * 1000, (START + 7200) * 1000)])
 
@@ -49,20 +53,52 @@ OUT, PART, UNKNOWN = Reason.OUTSIDE_WINDOW, Reason.PARTLY_OUTSIDE_WINDOW, Reason
         (NONE, Role.OTHER, Kind.OBJECT, OUTSIDE, None),
         (L, Role.MANIFEST, Kind.LIVE, None, None),
         (L, Role.IMAGE, Kind.LIVE, None, None),
-        (D, Role.MANIFEST, Kind.LIVE, None, LIVE_NO),
         (D, Role.IMAGE, Kind.LIVE, None, LIVE_NO),
+        (D, Role.SEGMENT, Kind.LIVE, None, LIVE_NO),
+        # What is live now may have been so at any time: only what is made for its asker is of now.
+        (L, Role.STREAM, Kind.LIVE, None, None),
+        (L, Role.SEGMENT, Kind.LIVE, None, UNKNOWN),
+        (L, Role.OTHER, Kind.LIVE, None, UNKNOWN),
+        (FULL, Role.SEGMENT, Kind.LIVE, None, UNKNOWN),
         (NONE, Role.STREAM, Kind.LIVE, None, LIVE_NO),
-        # Manifests and everything long: all of it within the windows.
+        # A live manifest: who may see what is older is shown that.
+        (D, Role.MANIFEST, Kind.LIVE, None, None),
+        (LD, Role.MANIFEST, Kind.LIVE, None, None),
+        (C, Role.MANIFEST, Kind.LIVE, None, LIVE_NO),
+        (NONE, Role.MANIFEST, Kind.LIVE, None, LIVE_NO),
+        (L, Role.MANIFEST, Kind.LIVE, OUTSIDE, None),
+        (D, Role.MANIFEST, Kind.LIVE, CROSSING, None),
+        (D, Role.MANIFEST, Kind.LIVE, OUTSIDE, OUT),
+        # Manifests: any of it within the windows.
         (D, Role.MANIFEST, Kind.DVR, INSIDE, None),
         (D, Role.MANIFEST, Kind.DVR, at(START, START + 7200), None),
-        (D, Role.MANIFEST, Kind.DVR, at(START, START + 7201), PART),
-        (D, Role.MANIFEST, Kind.DVR, at(START - 1, START + 7200), PART),
-        (D, Role.MANIFEST, Kind.DVR, CROSSING, PART),
-        (D, Role.MANIFEST, Kind.DVR, OUTSIDE, OUT),
+        (D, Role.MANIFEST, Kind.DVR, at(START, START + 7201), None),
+        (D, Role.MANIFEST, Kind.DVR, at(START - 1, START + 7200), None),
+        (D, Role.MANIFEST, Kind.DVR, at(START - 1, START + 7201), None),
+        (D, Role.MANIFEST, Kind.DVR, CROSSING, None),
+        (D, Role.MANIFEST, Kind.DVR, at(START - 60, START + 1), None),
+        (D, Role.MANIFEST, Kind.DVR, at(START - 60, START), OUT),
+        (D, Role.MANIFEST, Kind.DVR, at(START + 7199, START + 7260), None),
         (D, Role.MANIFEST, Kind.DVR, at(START + 7200, START + 7260), OUT),
+        (D, Role.MANIFEST, Kind.DVR, OUTSIDE, OUT),
+        (D, Role.MANIFEST, Kind.DVR, None, None),
         (L, Role.MANIFEST, Kind.DVR, INSIDE, DVR_NO),
+        (L, Role.MANIFEST, Kind.DVR, None, DVR_NO),
         (C, Role.MANIFEST, Kind.DVR, INSIDE, DVR_NO),
+        # Those of unknown kind: of everything that may be seen.
+        (D, Role.MANIFEST, None, CROSSING, None),
+        (D, Role.MANIFEST, None, OUTSIDE, OUT),
+        (L, Role.MANIFEST, None, aged(0), None),
+        (D, Role.MANIFEST, None, None, None),
+        (L, Role.MANIFEST, None, None, None),
+        (FULL, Role.MANIFEST, None, None, None),
+        (C, Role.MANIFEST, None, None, DVR_NO),
+        (NONE, Role.MANIFEST, None, None, DVR_NO),
+        # Everything else that is long: all of it within the windows.
         (D, Role.STREAM, Kind.DVR, CROSSING, PART),
+        (D, Role.STREAM, Kind.DVR, at(START, START + 7201), PART),
+        (D, Role.STREAM, Kind.DVR, at(START - 1, START + 7200), PART),
+        (D, Role.STREAM, Kind.DVR, at(START, START + 7200), None),
         (D, Role.DOWNLOAD, Kind.DVR, CROSSING, PART),
         (D, Role.OTHER, Kind.DVR, CROSSING, PART),
         # Pieces: overlapping suffices.
@@ -71,26 +107,36 @@ OUT, PART, UNKNOWN = Reason.OUTSIDE_WINDOW, Reason.PARTLY_OUTSIDE_WINDOW, Reason
         (D, Role.SEGMENT, Kind.DVR, at(START - 6, START), OUT),
         (D, Role.SEGMENT, None, CROSSING, None),
         (D, Role.SEGMENT, None, OUTSIDE, OUT),
-        (D, Role.MANIFEST, None, CROSSING, PART),
-        # Copies, to the second.
+        # Copies, to the second: of a manifest too.
         (C, Role.DOWNLOAD, Kind.COPY, INSIDE, None),
+        (C, Role.MANIFEST, Kind.COPY, INSIDE, None),
+        (C, Role.MANIFEST, Kind.COPY, CROSSING, PART),
+        (C, Role.MANIFEST, Kind.COPY, OUTSIDE, OUT),
+        (C, Role.MANIFEST, Kind.COPY, None, UNKNOWN),
+        (LD, Role.MANIFEST, Kind.COPY, INSIDE, COPY_NO),
         (C, Role.SEGMENT, Kind.COPY, CROSSING, PART),
         (C, Role.DOWNLOAD, Kind.COPY, OUTSIDE, OUT),
         (LD, Role.DOWNLOAD, Kind.COPY, INSIDE, COPY_NO),
         (C, Role.DOWNLOAD, Kind.COPY, None, UNKNOWN),
+        # To download an object takes the right; it has no time.
+        (C, Role.OBJECT, Kind.COPY, None, None),
+        (LD, Role.OBJECT, Kind.COPY, None, COPY_NO),
+        (FULL, Role.OBJECT, None, None, UNKNOWN),
+        (FULL, Role.OBJECT, Kind.DVR, OUTSIDE, OUT),
         # Unknown time.
         (LD, Role.SEGMENT, None, None, UNKNOWN),
         (FULL, Role.SEGMENT, None, None, UNKNOWN),
         (FULL, Role.OTHER, None, None, UNKNOWN),
-        (D, Role.MANIFEST, Kind.DVR, None, UNKNOWN),
+        (D, Role.STREAM, Kind.DVR, None, UNKNOWN),
+        (D, Role.SEGMENT, Kind.DVR, None, UNKNOWN),
         (NONE, Role.OTHER, None, None, UNKNOWN),
-        # Dated pieces: live while younger than twice the edge, withheld from the archive up to the edge.
+        # Dated pieces: live while young, withheld from the archive up to the edge.
         (L, Role.SEGMENT, None, aged(0), None),
         (L, Role.SEGMENT, None, aged(-30), None),
-        (L, Role.SEGMENT, None, aged(2 * EDGE - 1), None),
-        (L, Role.SEGMENT, None, aged(2 * EDGE), DVR_NO),
-        (LD, Role.SEGMENT, None, aged(2 * EDGE - 1), None),
-        (LD, Role.SEGMENT, None, aged(2 * EDGE), OUT),
+        (L, Role.SEGMENT, None, aged(YOUNG - 1), None),
+        (L, Role.SEGMENT, None, aged(YOUNG), DVR_NO),
+        (LD, Role.SEGMENT, None, aged(YOUNG - 1), None),
+        (LD, Role.SEGMENT, None, aged(YOUNG), OUT),
         (LD, Role.SEGMENT, None, INSIDE, None),
         (D, Role.SEGMENT, None, aged(-30), LIVE_NO),
         (D, Role.SEGMENT, None, aged(EDGE - 1), LIVE_NO),
@@ -100,6 +146,12 @@ OUT, PART, UNKNOWN = Reason.OUTSIDE_WINDOW, Reason.PARTLY_OUTSIDE_WINDOW, Reason
         (C, Role.SEGMENT, None, INSIDE, DVR_NO),
         (NONE, Role.SEGMENT, None, aged(0), LIVE_NO),
         (NONE, Role.SEGMENT, None, INSIDE, DVR_NO),
+        # Of the live edge, by its place in the playlist: while that is young, and never the archive.
+        (L, Role.SEGMENT, Kind.LIVE, aged(2 * EDGE - 1), None),
+        (L, Role.SEGMENT, Kind.LIVE, aged(2 * EDGE), OUT),
+        (LD, Role.SEGMENT, Kind.LIVE, INSIDE, OUT),
+        (D, Role.SEGMENT, Kind.LIVE, INSIDE, LIVE_NO),
+        (D, Role.SEGMENT, Kind.LIVE, aged(0), LIVE_NO),
     ],
 )
 def test_rights_and_windows_against_what_is_asked(
@@ -114,7 +166,75 @@ def test_without_bounds_a_right_is_enough_where_the_time_is_known() -> None:
     assert check_time(dvr, Facts("c", Role.SEGMENT, None, aged(EDGE)), EDGE, NOW) is None
     assert check_time(dvr, Facts("c", Role.SEGMENT, None, aged(EDGE - 1)), EDGE, NOW) is LIVE_NO
     assert check_time(dvr, Facts("c", Role.SEGMENT), EDGE, NOW) is UNKNOWN
-    assert check_time(dvr, Facts("c", Role.MANIFEST, Kind.DVR, OUTSIDE), EDGE, NOW) is None
+    assert check_time(dvr, Facts("c", Role.STREAM, Kind.DVR, OUTSIDE), EDGE, NOW) is None
+
+
+def test_any_live_segment_is_for_whoever_may_see_every_time() -> None:
+    facts = Facts("c", Role.SEGMENT, Kind.LIVE)
+    for rights, windows, reason in (
+        (LD, UNBOUNDED, None),
+        (LD, Windows.of([span_of_seconds(1, 0)]), UNKNOWN),
+        (L, UNBOUNDED, UNKNOWN),
+        (Rights(live=True, copy=True), UNBOUNDED, UNKNOWN),
+        (D, UNBOUNDED, LIVE_NO),
+    ):
+        assert check_time(Warrant(Grants(), rights, windows), facts, EDGE, NOW) is reason
+
+
+# What a manifest vouched for.
+
+
+@pytest.mark.parametrize(
+    ("rights", "kind", "span", "reason"),
+    [
+        # Any overlap suffices, of whatever length: it was checked when it was handed out, and is rounded.
+        (D, None, at(START - 1, START + 1), None),
+        (D, None, at(START - 86400, START + 1), None),
+        (D, Kind.DVR, at(START + 7199, START + 86400), None),
+        (D, None, at(START - 6, START), OUT),
+        (D, Kind.DVR, at(START + 7200, START + 7206), OUT),
+        (L, None, INSIDE, DVR_NO),
+        (L, Kind.DVR, INSIDE, DVR_NO),
+        # A manifest that was held back to the edge of its own clock may be younger than that of ours.
+        (D, None, aged(0), OUT),
+        (L, None, aged(0), None),
+        (L, None, aged(YOUNG - 1), None),
+        (L, None, aged(YOUNG), DVR_NO),
+        (LD, None, aged(YOUNG), OUT),
+        # Its kind is believed, and its time is what the rights are asked for.
+        (D, Kind.DVR, None, UNKNOWN),
+        (NONE, None, INSIDE, DVR_NO),
+        (NONE, Kind.OBJECT, None, None),
+        (C, Kind.COPY, at(START - 1, START + 7), None),
+        (C, Kind.COPY, OUTSIDE, OUT),
+        (LD, Kind.COPY, INSIDE, COPY_NO),
+    ],
+)
+@pytest.mark.parametrize("strict", [False, True])
+def test_what_a_manifest_vouched_for(
+    rights: Rights, kind: Kind | None, span: Span | None, reason: Reason | None, strict: bool
+) -> None:
+    for role in (Role.SEGMENT, Role.OTHER):
+        facts = Facts("cam1", role, kind, span, vouched=True)
+        assert check_time(Warrant(Grants(), rights, WINDOW), facts, EDGE, NOW, strict=strict) is reason
+
+
+def test_only_the_word_of_a_manifest_spares_the_archive_the_live_edge() -> None:
+    windows = Windows.of([at(NOW - 3600, NOW + 3600)])
+    for warrant in (Warrant(Grants(), D, windows), Warrant(Grants(), D, UNBOUNDED)):
+        for age, reason in ((-30, LIVE_NO), (EDGE - 1, LIVE_NO), (EDGE, None)):
+            facts = Facts("cam1", Role.SEGMENT, None, aged(age))
+            assert check_time(warrant, facts, EDGE, NOW) is reason
+            assert check_time(warrant, replace(facts, vouched=True), EDGE, NOW) is None
+
+
+@pytest.mark.parametrize("lag", [-86_400, -60, 60, 86_400])
+def test_the_age_of_what_is_vouched_for_is_told_by_the_clock_of_its_stream(lag: int) -> None:
+    """A camera's clock that is days wrong makes nothing live that is not, and nothing archive that is live."""
+    for kind, young, late in ((None, YOUNG, DVR_NO), (Kind.LIVE, 2 * EDGE, OUT)):
+        for age, reason in ((0, None), (young - 1, None), (young, late), (young + 86_400, late)):
+            facts = Facts("c", Role.SEGMENT, kind, aged(age + lag), lag_ms=lag * 1000, vouched=True)
+            assert check_time(Warrant(Grants(), L, WINDOW), facts, EDGE, NOW) is reason
 
 
 seconds = st.integers(NOW - 400, NOW + 100)
@@ -138,8 +258,19 @@ def test_whatever_is_permitted_is_permitted_by_a_right(
     piece = facts.role in {Role.SEGMENT, Role.IMAGE}
     if facts.kind is Kind.OBJECT:
         return
+    if facts.role is Role.MANIFEST and facts.kind is not Kind.COPY:
+        # Of what is permitted here, `gate.core.allowed` says what is seen.
+        live = rights.live and facts.kind is not Kind.DVR
+        met = facts.span is None or windows.overlap(facts.span)
+        assert live or (rights.dvr and met)
+        return
     if facts.kind is Kind.LIVE:
         assert rights.live
+        made_now = facts.span is None and facts.role in {Role.STREAM, Role.IMAGE}
+        assert made_now or NOW * 1000 - facts.span.end_ms < 2 * edge * 1000
+        return
+    if facts.kind is Kind.COPY and facts.role is Role.OBJECT:
+        assert rights.copy
         return
     assert isinstance(facts.span, Span)
     inside = windows.overlap(facts.span) if piece else windows.contain(facts.span)
@@ -150,7 +281,8 @@ def test_whatever_is_permitted_is_permitted_by_a_right(
         assert rights.dvr
         assert inside
     else:
-        young = NOW * 1000 - facts.span.end_ms < 2 * edge * 1000
+        lasts_ms = facts.span.end_ms - facts.span.start_ms
+        young = NOW * 1000 - facts.span.end_ms < 2 * edge * 1000 + 2 * min(lasts_ms, edge * 1000 // 3)
         old_enough = rights.live or NOW * 1000 - facts.span.end_ms >= edge * 1000
         assert (rights.live and young) or (rights.dvr and inside and old_enough)
 
@@ -170,7 +302,7 @@ def test_an_unrestricted_warrant_is_never_refused_and_one_without_rights_always(
 PLACED = [Kind.LIVE, Kind.DVR, Kind.COPY]
 
 
-@pytest.mark.parametrize("role", [Role.MANIFEST, Role.SEGMENT, Role.STREAM, Role.DOWNLOAD])
+@pytest.mark.parametrize("role", [Role.SEGMENT, Role.STREAM, Role.DOWNLOAD, Role.OTHER])
 @pytest.mark.parametrize(
     ("kind", "rights", "reason"),
     [
@@ -194,12 +326,47 @@ def test_any_time_of_a_kind_is_for_a_token_without_bounds(
         assert narrow is (reason or UNKNOWN)
 
 
+@pytest.mark.parametrize("windows", [UNBOUNDED, WINDOW, Windows.of([])])
+@pytest.mark.parametrize("rights", [Rights(*three) for three in product((False, True), repeat=3)])
+def test_a_manifest_of_any_time_is_for_whoever_may_see_any_of_it(rights: Rights, windows: Windows) -> None:
+    """But for a copy, whose time must be known."""
+    warrant = Warrant(Grants(), rights, windows)
+    either = rights.live or rights.dvr
+    for kind, reason in (
+        (Kind.LIVE, None if either else LIVE_NO),
+        (Kind.DVR, None if rights.dvr else DVR_NO),
+        (None, None if either else DVR_NO),
+        (Kind.COPY, COPY_NO if not rights.copy else None if windows.unbounded else UNKNOWN),
+        (Kind.OBJECT, None),
+    ):
+        assert check_time(warrant, Facts("cam1", Role.MANIFEST, kind), EDGE, NOW) is reason
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "reason"),
+    [
+        (START, START + 60, None),
+        (START - 59, START + 1, None),
+        (START - 59, START + 7200, None),
+        (START - 60, START + 1, PART),
+        (START - 60, START, OUT),
+        (START - 59, START + 7201, PART),
+        (START + 7141, START + 7201, PART),
+        (START + 7140, START + 7200, None),
+    ],
+)
+def test_what_is_rounded_down_may_begin_that_much_early(start: int, end: int, reason: Reason | None) -> None:
+    facts = Facts("cam1", Role.STREAM, Kind.DVR, at(start, end), early_ms=59_000)
+    assert check_time(Warrant(Grants(), D, WINDOW), facts, EDGE, NOW) is reason
+
+
 def test_no_window_at_all_allows_no_archive() -> None:
     none = Warrant(Grants(), FULL, Windows.of([]))
     assert check_time(none, Facts("c", Role.MANIFEST, Kind.LIVE), EDGE, NOW) is None
     for span in (INSIDE, Moving(0), Moving(START * 1000, paced=True), Moving(60_000, start_moves=True)):
-        assert check_time(none, Facts("c", Role.STREAM, Kind.DVR, span), EDGE, NOW) is OUT
-    assert check_time(none, Facts("c", Role.MANIFEST, Kind.DVR), EDGE, NOW) is UNKNOWN
+        for role in (Role.STREAM, Role.MANIFEST):
+            assert check_time(none, Facts("c", role, Kind.DVR, span), EDGE, NOW) is OUT
+    assert check_time(none, Facts("c", Role.STREAM, Kind.DVR), EDGE, NOW) is UNKNOWN
     assert remains(none, Facts("c", Role.STREAM, Kind.DVR, Moving(0, paced=True)), NOW) is None
 
 
@@ -244,35 +411,53 @@ M, S = Role.MANIFEST, Role.STREAM
 @pytest.mark.parametrize(
     ("role", "span", "start", "end", "reason"),
     [
-        # A growing one is [F, now], and all of it must lie within.
+        # A growing manifest is [F, now], of which any may lie within.
         (M, since(600), 600, None, None),
         (M, since(600), 600, 0, None),
-        (M, since(600), 600, 1, PART),
-        (M, since(601), 600, 0, PART),
-        (M, since(600), 600, 0.001, PART),
-        (M, since(600), 599.999, 0, PART),
+        (M, since(600), 600, 1, None),
+        (M, since(601), 600, 0, None),
+        (M, since(86400), 600, 599.999, None),
+        (M, since(600), 599.999, 0, None),
         (M, since(600), 900, 600, OUT),
+        (M, since(600), 900, 599.999, None),
         (M, since(600), 0, None, OUT),
-        (M, since(600), 1, None, PART),
+        (M, since(600), 0.001, None, None),
         (M, since(-1), None, None, OUT),
         (M, since(-1), 600, -600, OUT),
         (M, back(600), 600, 0, None),
-        (M, back(600), 600, 1, PART),
-        (M, back(601), 600, 0, PART),
+        (M, back(600), 600, 1, None),
+        (M, back(601), 600, 0, None),
+        (M, back(600), 900, 600, OUT),
         (M, back(0), 600, 0.001, OUT),
+        # A growing stream is the same, and all of it must lie within.
         (S, since(600), 600, 0, None),
         (S, since(600), 600, 1, PART),
+        (S, since(600), 600, 0.001, PART),
+        (S, since(600), 599.999, 0, PART),
+        (S, since(600), 1, None, PART),
         (S, since(601), 600, None, PART),
+        (S, since(600), 900, 600, OUT),
+        (S, since(600), 0, None, OUT),
+        (S, since(-1), None, None, OUT),
+        (S, since(-1), 600, -600, OUT),
+        (S, back(600), 600, 0, None),
+        (S, back(600), 600, 1, PART),
+        (S, back(601), 600, 0, PART),
         # An empty one lies where it begins: not at a window's end.
         (M, since(0), 600, 0, OUT),
         (M, since(0), 600, -0.001, None),
         (M, since(0), 0, None, None),
+        (M, since(0), None, None, None),
+        (M, back(0), 600, -0.001, None),
         (S, since(0), 600, 0, OUT),
         (S, since(0), 600, -0.001, None),
-        # A shifted playlist shows [F, now], or the instant.
+        # A shifted playlist goes on from F at the speed of the clock: it begins within.
         (M, shifted(600), 600, 0, None),
-        (M, shifted(600), 600, 1, PART),
-        (M, shifted(601), 600, 0, PART),
+        (M, shifted(600), 600, 1, None),
+        (M, shifted(600), 600, 599.999, None),
+        (M, shifted(601), 600, 0, OUT),
+        (M, shifted(600), 900, 600, OUT),
+        (M, shifted(-1), 600, None, OUT),
         (M, behind(600), 600, 0, None),
         (M, behind(600), 600, 599.999, None),
         (M, behind(600), 599.999, 0, OUT),
@@ -394,10 +579,19 @@ def test_a_piece_of_minutes_is_none(span: Span, reason: Reason | None) -> None:
 @pytest.mark.parametrize(
     ("start", "end", "reason"),
     [
-        (239, 119, None),
-        (240, 120, DVR_NO),
-        (239, 0, None),
-        (240, 0, DVR_NO),
+        # It lasts two minutes at most, and no more of that is believed than a third of the edge.
+        (279, 159, None),
+        (280, 160, DVR_NO),
+        (279, 0, None),
+        (280, 0, DVR_NO),
+        (179, 159, None),
+        (180, 160, DVR_NO),
+        (178, 159, DVR_NO),
+        (176, 157, None),
+        (159, 159, DVR_NO),
+        (119, 119, None),
+        # One that ends before it begins lasts nothing.
+        (100, 120, DVR_NO),
         (86400, 0, DVR_NO),
         (86400, -86400, DVR_NO),
     ],
@@ -405,6 +599,17 @@ def test_a_piece_of_minutes_is_none(span: Span, reason: Reason | None) -> None:
 def test_a_claimed_length_makes_nothing_young(start: int, end: int, reason: Reason | None) -> None:
     span = at(NOW - start, NOW - end)
     assert check_time(Warrant(Grants(), L), Facts("c", Role.SEGMENT, None, span), EDGE, NOW) is reason
+
+
+@pytest.mark.parametrize(
+    ("lasts", "young"),
+    [(0, 2 * EDGE), (1, 2 * EDGE + 2), (20, 2 * 60 + 40), (30, 2 * 90 + 60), (120, 2 * 360 + 240)],
+)
+def test_a_manifests_word_is_taken_for_how_long_a_segment_lasts(lasts: int, young: int) -> None:
+    """Its playlist is three of them at least, and each must stay fetchable for as long as that and itself."""
+    for age, reason in ((young - 1, None), (young, DVR_NO)):
+        facts = Facts("c", Role.SEGMENT, None, at(NOW - age - lasts, NOW - age), vouched=True)
+        assert check_time(Warrant(Grants(), L), facts, EDGE, NOW) is reason
 
 
 # What is left to a stream.
