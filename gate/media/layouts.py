@@ -3,14 +3,16 @@
 A closed grammar, because lists of forbidden patterns keep missing one: what is not in the table is refused to
 every token whose time is restricted.
 
-In Flussonic's URLs a stream's name may hold slashes, so the longest tail that a form matches wins, and where
-none does the last segment alone is the tail: a token for ``a`` then never opens what lies in ``a/b``.
+A path belongs to the first template in the table that reads it, whatever its query says: which of the forms
+of that path it is, the query tells. Where a stream's name may hold slashes, as in Flussonic's URLs, the longest
+tail that a form matches wins, and where none does the last segment alone is the tail: a token for ``a`` then
+never opens what lies in ``a/b``.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -19,62 +21,20 @@ from urllib.parse import unquote, unquote_plus
 from gate.core.media import Facts, Kind, Layout, Role
 from gate.core.target import Target
 from gate.core.windows import Span
-from gate.media.forms import Form, Open
-
-_LIVE, _DVR, _COPY = Kind.LIVE, Kind.DVR, Kind.COPY
-_MANIFEST, _STREAM, _SEGMENT, _IMAGE = Role.MANIFEST, Role.STREAM, Role.SEGMENT, Role.IMAGE
-_GROWING, _SHIFTED = Open.GROWING, Open.SHIFTED
-
-FLUSSONIC: Final[Sequence[Form]] = (
-    # The live playlist, under every name that the vendor gives it.
-    Form("[tracks-{tracks}/]index[.fmp4].(m3u8|mpd)", _MANIFEST, _LIVE),
-    Form("(playlist|video|mono|mbr)[.fmp4].m3u8", _MANIFEST, _LIVE),
-    Form("manifest.f4m", _MANIFEST, _LIVE),
-    Form("mpegts", _STREAM, _LIVE),
-    # A span of the archive, and one that grows.
-    Form("[tracks-{tracks}/]index-{from}-{duration}[.fmp4].(m3u8|mpd)", _MANIFEST, _DVR),
-    Form("(archive|video|mono)-{from}-{duration}[.fmp4].(m3u8|mpd)", _MANIFEST, _DVR),
-    Form("[tracks-{tracks}/]index-{from}-now[.fmp4].(m3u8|mpd)", _MANIFEST, _DVR, _GROWING),
-    Form("(archive|video|mono)-{from}-now[.fmp4].(m3u8|mpd)", _MANIFEST, _DVR, _GROWING),
-    Form("archive/{from}/{duration}/(index[.fmp4].m3u8|manifest.f4m)", _MANIFEST, _DVR),
-    Form("archive/{from}/{duration}/mpegts", _STREAM, _DVR),
-    Form("archive/{from}/now/(index[.fmp4].m3u8|manifest.f4m)", _MANIFEST, _DVR, _GROWING),
-    Form("archive/{from}/now/mpegts", _STREAM, _DVR, _GROWING),
-    Form("rewind-{ago}[.fmp4].m3u8", _MANIFEST, _DVR, _GROWING),
-    # Downloads.
-    Form("archive-{from}-{duration}.(mp4|ts)", Role.DOWNLOAD, _COPY),
-    # Live, shifted into the past.
-    Form("[tracks-{tracks}/]timeshift_abs-{from}[.fmp4].m3u8", _MANIFEST, _DVR, _SHIFTED),
-    Form("timeshift_abs_mono-{from}[.fmp4].m3u8", _MANIFEST, _DVR, _SHIFTED),
-    Form("(video|mono)-timeshift_abs-{from}[.fmp4].m3u8", _MANIFEST, _DVR, _SHIFTED),
-    Form("timeshift_abs-{from}.ts", _STREAM, _DVR, _SHIFTED),
-    Form("timeshift_abs/{from}", _STREAM, _DVR, _SHIFTED),
-    Form("[tracks-{tracks}/]timeshift_rel-{ago}[.fmp4].m3u8", _MANIFEST, _DVR, _SHIFTED),
-    Form("(video|mono)-timeshift_rel-{ago}[.fmp4].m3u8", _MANIFEST, _DVR, _SHIFTED),
-    Form("timeshift_rel-{ago}.ts", _STREAM, _DVR, _SHIFTED),
-    Form("timeshift_rel/{ago}", _STREAM, _DVR, _SHIFTED),
-    # Segments and images that name their own time: their age makes them live or archive.
-    Form("[tracks-{tracks}/]{yyyy}/{mm}/{dd}/{HH}/{MM}/{SS}-{duration_ms}.(ts|m4s)", _SEGMENT),
-    Form("{yyyy}/{mm}/{dd}/{HH}/{MM}/{SS}.jpg", _IMAGE, lasts_ms=1000),
-    Form("{yyyy}/{mm}/{dd}/{HH}/{MM}/{SS}-preview.mp4", _IMAGE, lasts_ms=1000),
-    Form("preview.jpg", _IMAGE, _LIVE),
-    # Segments without a time.
-    Form("[tracks-{tracks}/]hls/segment{number}.ts", _SEGMENT),
-)
-
-# What speaks of a time cannot be a part of a stream's name: whatever lies behind it is unknown, not live. It is
-# read as generously as an origin might: with a sign, zeros, a fraction, an exponent, or digits of any script.
-_COUNT: Final = r"\s*(?:[-+.]?\d|now)[^/]*"
-_MOMENT: Final = r"(?=[^/]*\d{9})"
-_TIME_IN_NAME: Final = re.compile(
-    rf"(?:\A|/)(?:archive/(?:{_COUNT}/{_COUNT}|{_MOMENT}[^/]*)|timeshift_(?:abs|rel)/{_COUNT}|(?:\d+/){{4}}\d+"
-    rf"|{_MOMENT}[^/]*(?:archive|index|video|mono)-[^/]*"
-    rf"|[^/]*(?:timeshift_(?:abs|rel)(?:_mono)?|rewind)-{_COUNT})(?:/|\Z)",
-    re.IGNORECASE,
-)
-# The folders of a stream's archive: a file in one of them is the stream's.
-_FOLDER: Final = re.compile(
-    r"/(?:archive/\d+/(?:\d+|now)|timeshift_(?:abs|rel)/\d+)(?:/tracks-[a-z0-9,]+)?\Z", re.ASCII
+from gate.media.flussonic import FLUSSONIC, FOLDER, SHIFT, TIME_IN_NAME
+from gate.media.forms import Form
+from gate.media.vendors import (
+    AIPIX,
+    AKAMAI,
+    AKAMAI_SHIFTS,
+    MEDIAMTX,
+    MEDIAPACKAGE,
+    MEDIAPACKAGE_FOLDERS,
+    SWIFT,
+    UNIFIED,
+    UNIFIED_SHIFTS,
+    XTREAM,
+    ZIGGEO,
 )
 
 # Query parameters by which origins and portals shift a live URL into the archive. A form that does not name
@@ -85,53 +45,68 @@ _SHIFTS: Final = frozenset(
         *("vbegin", "vend", "dvr_window_length", "time_shift", "delay", "aws.manifestsettings"),
     }
 )
+_PARTING: Final = re.compile("[&;]")
+_NAME_END: Final = re.compile(r"[=\[]")
 # An escape of a character that needs none (RFC 3986, section 2.3): the second spelling of a parameter.
 _NEEDLESS: Final = re.compile(r"%(?:2[DE]|3\d|[46][1-9A-F]|[57][\dA]|5F|7E)", re.ASCII | re.IGNORECASE)
 
 
 class _Table:
-    """Forms, by the number of segments that they may have."""
+    """Forms, by the number of segments that they may have.
 
-    def __init__(self, forms: Iterable[Form]) -> None:
+    `shifts` are more parameters by which this origin may shift the time.
+    """
+
+    def __init__(self, forms: Iterable[Form], shifts: frozenset[str] = frozenset()) -> None:
         forms = tuple(forms)
-        self.longest = max(form.lengths.stop - 1 for form in forms)
+        self.longest = max((form.lengths.stop - 1 for form in forms if not form.endless), default=0)
         self._by_length = {
             count: tuple(form for form in forms if count in form.lengths)
             for count in range(1, self.longest + 1)
         }
-        self._shifts = _SHIFTS.union(*({name.lower() for name in form.names} for form in forms))
+        self._endless = tuple(form for form in forms if form.endless)
+        self._own = shifts.union(*({name.lower() for name in form.names} for form in forms))
 
     def find(self, path: str, target: Target) -> _Found | None:
         """The form of the decoded `path`, a tail of the target's or all of it.
 
         One whose time the query leaves as it is comes before any other.
         """
-        shifted, pairs = None, target.pairs()
-        for form in self._by_length.get(path.removeprefix("/").count("/") + 1, ()):
-            if (groups := form.find(path, pairs)) is not None:
-                if not self._shifts_time(form, target.query):
+        forms = self._by_length.get(path.removeprefix("/").count("/") + 1, self._endless)
+        template = next((form.path for form in forms if form.reads(path)), None)
+        if template is None:
+            return None
+        shifted, pairs, named = None, target.pairs(), tuple(_named(target.query))
+        for form in forms:
+            if form.path == template and (groups := form.find(path, pairs)) is not None:
+                if not self._shifts_time(form, named):
                     return _Found(form, groups)
                 shifted = shifted or _Found(form, groups, shifted=True)
         return shifted
 
-    def _shifts_time(self, form: Form, query: str | None) -> bool:
-        """Whether the query may shift the form's time, or spells what says it in another way."""
-        own = {name.lower() for name in form.names}
-        for name, piece in _named(query):
-            if name not in own and name in self._shifts:
+    def _shifts_time(self, form: Form, named: Iterable[tuple[str, str]]) -> bool:
+        """Whether what the query names may shift the form's time, or spells what says it in another way."""
+        left = {name.lower() for name in form.names}
+        # What is on no timeline has no time to shift; what names another form still does.
+        on_timeline = form.kind is not Kind.OBJECT and form.role is not Role.OBJECT
+        shifts = self._own | _SHIFTS if on_timeline else self._own
+        for name, piece in named:
+            if name in left:
+                left.discard(name)
+                if _NEEDLESS.search(piece) or set(piece.partition("=")[2]) & {";", *form.escaped}:
+                    return True
+            elif name in shifts:
                 return True
-            if name in own and _NEEDLESS.search(piece):
-                return True
-            own.discard(name)
         return False
 
 
 def _named(query: str | None) -> Iterator[tuple[str, str]]:
     """The names that some server reads in the query, each with its raw piece of it: some part parameters at
-    semicolons too, strip names, or do not mind their case."""
+    semicolons too, strip names, do not mind their case, take ``utc[]`` for ``utc``, or decode twice, or before
+    they look for what parts them."""
     for piece in query.split("&") if query else ():
-        for part in piece.split(";"):
-            yield unquote_plus(part.partition("=")[0]).strip().lower(), piece
+        for part in _PARTING.split(unquote(unquote_plus(piece))):
+            yield _NAME_END.split(part, maxsplit=1)[0].strip().lower(), piece
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,38 +120,57 @@ class _Found:
     def facts(self, resource: str) -> Facts:
         """What should say a time, and does not, is of unknown kind too."""
         form = self.form
-        span = form.span_of(self.groups)
+        span = form.span_of(self.groups) if form.timed else None
         if self.shifted or (form.timed and span is None):
             return Facts(resource, form.role)
-        return Facts(resource, form.role, form.kind, span)
+        return Facts(resource, form.role, form.kind, span, form.early_ms)
 
     def write(self, path: str, query: str | None, span: Span) -> tuple[str, str | None] | None:
         """The raw path and query for another span, where the form says one."""
-        return None if self.shifted else self.form.write(path, query, span)
+        if self.shifted or self.form.span_of(self.groups) is None:
+            return None
+        return self.form.write(path, query, span)
 
 
 class TailLayout:
-    """A layout whose URLs are ``/{stream}/{tail}``, with the tails of a table."""
+    """A layout whose URLs are ``/{stream}/{tail}``, with the tails of a table, or whole paths of it.
 
-    def __init__(self, name: str, forms: Iterable[Form]) -> None:
+    `timed_names` finds what speaks of a time and cannot be a part of a stream's name, `folders` the end of a
+    path that is a folder of its stream's.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        forms: Iterable[Form],
+        *,
+        timed_names: re.Pattern[str] | None = None,
+        folders: re.Pattern[str] | None = None,
+    ) -> None:
+        forms = tuple(forms)
         self.name = name
-        self._table = _Table(forms)
+        self._whole = PathLayout(name, (form for form in forms if form.url.startswith("/")))
+        self._table = _Table(form for form in forms if not form.url.startswith("/"))
+        self._timed_names = timed_names
+        self._folders = folders
 
     def read(self, target: Target, parts: Mapping[str, str]) -> Facts:
+        if self._whole.knows(target):
+            return self._whole.read(target, parts)
         segments = target.segments
         found = self._find(target)
         if found is not None:
-            resource = "/".join(segments[: found[0]])
-            if _TIME_IN_NAME.search(resource) is None:
-                return found[1].facts(resource)
+            return found[1].facts("/".join(segments[: found[0]]))
         resource = "/".join(segments[:-1]) or segments[0]
-        if (folder := _FOLDER.search(resource)) is not None:
+        if self._folders is not None and (folder := self._folders.search(resource)) is not None:
             resource = resource[: folder.start()]
         return Facts(resource, Role.OTHER)
 
     def write(self, target: Target, span: Span) -> Target | None:
+        if self._whole.knows(target):
+            return self._whole.write(target, span)
         found = self._find(target)
-        if found is None or _TIME_IN_NAME.search("/".join(target.segments[: found[0]])) is not None:
+        if found is None:
             return None
         at, raw = found[0], target.path[1:].split("/")
         written = found[1].write("/".join(raw[at:]), target.query, span)
@@ -188,16 +182,34 @@ class TailLayout:
         segments = target.segments
         for at in range(max(1, len(segments) - self._table.longest), len(segments)):
             if found := self._table.find("/".join(segments[at:]), target):
-                return at, found
+                timed = self._timed_names is not None and self._timed_names.search("/".join(segments[:at]))
+                return None if timed else (at, found)
         return None
 
 
 class PathLayout:
-    """A layout whose forms are whole paths, which name the resource, or else the rule's match does."""
+    """A layout whose forms are whole paths, which name the resource, or else the rule's match does.
 
-    def __init__(self, name: str, forms: Iterable[Form]) -> None:
+    `shifts` are parameters by which the origin may shift the time, beside those that any may. `timed_names`
+    finds what speaks of a time in a path, and makes it unknown.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        forms: Iterable[Form],
+        *,
+        shifts: frozenset[str] = frozenset(),
+        timed_names: re.Pattern[str] | None = None,
+    ) -> None:
+        forms = tuple(forms)
         self.name = name
-        self._table = _Table(forms)
+        self._table = _Table(forms, shifts)
+        self._timed_names = timed_names
+
+    def knows(self, target: Target) -> bool:
+        """Whether a form of the table reads it."""
+        return self._find(target) is not None
 
     def read(self, target: Target, parts: Mapping[str, str]) -> Facts:
         found = self._find(target)
@@ -212,18 +224,21 @@ class PathLayout:
         return None if written is None else _target(*written)
 
     def _find(self, target: Target) -> _Found | None:
-        return self._table.find(f"/{'/'.join(target.segments)}", target)
+        path = "/".join(target.segments)
+        if self._timed_names is not None and self._timed_names.search(path):
+            return None
+        return self._table.find(f"/{path}", target)
 
 
 def _target(path: str, query: str | None) -> Target:
-    """The target of a raw path that differs from a target's in numbers only."""
+    """The target of a raw path that differs from a target's in its time only."""
     return Target(path, query, tuple(unquote(segment) for segment in path[1:].split("/")))
 
 
 class Timeline(Enum):
-    """What the URLs of an origin are, where they do not say it."""
+    """What the manifests of an origin are, where their URLs do not say it."""
 
-    LIVE = "live"  # the live edge, and nothing older
+    LIVE = "live"  # they end at the live edge
     ARCHIVE = "archive"  # recordings, of any time
     NONE = "none"  # files and VOD, on no timeline
 
@@ -238,12 +253,17 @@ _ROLES: Final[Mapping[str, Role]] = {
 
 
 class HlsLayout:
-    """A layout for plain HLS and DASH, whose URLs say no time: the rule tells, by its `timeline`."""
+    """A layout for plain HLS and DASH, whose URLs say no time: their manifests do, and what they hand out.
+
+    The rule may tell more by its `timeline`: that manifests are live, or of an archive, or that nothing is on
+    a timeline.
+    """
 
     name = "hls"
 
-    def __init__(self, timeline: Timeline) -> None:
-        self._kind = {Timeline.LIVE: _LIVE, Timeline.ARCHIVE: _DVR, Timeline.NONE: Kind.OBJECT}[timeline]
+    def __init__(self, timeline: Timeline | None = None) -> None:
+        kinds = {Timeline.LIVE: Kind.LIVE, Timeline.ARCHIVE: Kind.DVR, Timeline.NONE: Kind.OBJECT}
+        self._kind = None if timeline is None else kinds[timeline]
 
     def read(self, target: Target, parts: Mapping[str, str]) -> Facts:
         resource = parts.get("resource") or "/".join(target.segments)
@@ -274,7 +294,21 @@ class ObjectLayout:
         return None
 
 
+_BY_THE_RULE: Final = (
+    PathLayout("mediapackage", MEDIAPACKAGE, timed_names=MEDIAPACKAGE_FOLDERS),
+    PathLayout("akamai", AKAMAI, shifts=AKAMAI_SHIFTS),
+    PathLayout("swift", SWIFT),
+    PathLayout("unified", UNIFIED, shifts=UNIFIED_SHIFTS),
+)
 LAYOUTS: Final[Mapping[str, Layout]] = {
-    "flussonic": TailLayout("flussonic", FLUSSONIC),
+    "flussonic": TailLayout("flussonic", FLUSSONIC, timed_names=TIME_IN_NAME, folders=FOLDER),
+    "shift": TailLayout("shift", SHIFT, timed_names=TIME_IN_NAME, folders=FOLDER),
+    "aipix": PathLayout("aipix", AIPIX),
+    "mediamtx": TailLayout("mediamtx", MEDIAMTX),
+    **{layout.name: layout for layout in _BY_THE_RULE},
+    "xtream": PathLayout("xtream", XTREAM),
+    "ziggeo": PathLayout("ziggeo", ZIGGEO),
     "object": ObjectLayout(),
 }
+# Those whose URLs do not name their resource: the stream rule's match does.
+NAMED_BY_RULE: Final = frozenset({HlsLayout.name, *(layout.name for layout in _BY_THE_RULE)})

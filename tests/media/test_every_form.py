@@ -32,8 +32,11 @@ from gate.core.timeline import Remainder
 from gate.core.token import Format, Rights, Token, Warrant
 from gate.core.verdicts import Admit, Ask, Permit, Place
 from gate.core.windows import Windows, span_of_seconds
+from gate.media.flussonic import FLUSSONIC
 from gate.media.forms import Form
-from gate.media.layouts import FLUSSONIC, LAYOUTS, HlsLayout, PathLayout, Timeline
+from gate.media.handing import Handed, hand_out
+from gate.media.layouts import LAYOUTS, HlsLayout, PathLayout, Timeline
+from gate.media.links import Links
 
 NOW = 1_800_000_000
 EDGE = 60
@@ -44,9 +47,11 @@ LONGEST = 120
 class What(Enum):
     """What a form is, in the words of its vendor's table."""
 
-    LIVE = "live"
+    LIVE = "a live manifest"
+    NOW = "a live stream, or an image"
     SPAN = "a manifest of a span"
     GROWS = "a manifest from then to now"
+    SHIFTED = "a manifest that goes on from then"
     LATE = "a manifest of an instant"
     COPY = "a download"
     BOUNDED = "a stream of a span"
@@ -60,8 +65,9 @@ class What(Enum):
 MADE: dict[What, Sequence[str]] = {
     What.LIVE: (
         *("index.m3u8", "playlist.m3u8", "video.fmp4.m3u8", "mono.m3u8", "mbr.m3u8", "tracks-1,2/index.m3u8"),
-        *("index.mpd", "manifest.f4m", "mpegts", "preview.jpg"),
+        *("index.mpd", "manifest.f4m"),
     ),
+    What.NOW: ("mpegts", "preview.jpg"),
     What.SPAN: (
         *("index-{f}-{d}.m3u8", "archive-{f}-{d}.m3u8", "video-{f}-{d}.fmp4.m3u8", "mono-{f}-{d}.m3u8"),
         *("tracks-1,2/index-{f}-{d}.m3u8", "index-{f}-{d}.mpd", "archive-{f}-{d}.mpd"),
@@ -71,6 +77,8 @@ MADE: dict[What, Sequence[str]] = {
         *("index-{f}-now.m3u8", "archive-{f}-now.m3u8", "video-{f}-now.m3u8", "mono-{f}-now.fmp4.m3u8"),
         *("tracks-1/index-{f}-now.m3u8", "archive/{f}/now/index.m3u8", "archive/{f}/now/manifest.f4m"),
         *("rewind-{n}.m3u8", "rewind-{n}.fmp4.m3u8"),
+    ),
+    What.SHIFTED: (
         *("timeshift_abs-{f}.m3u8", "timeshift_abs_mono-{f}.m3u8", "video-timeshift_abs-{f}.m3u8"),
         *("mono-timeshift_abs-{f}.m3u8", "tracks-1/timeshift_abs-{f}.fmp4.m3u8"),
     ),
@@ -88,6 +96,7 @@ MADE: dict[What, Sequence[str]] = {
     What.IMAGE: ("{at}.jpg", "{at}-preview.mp4"),
     What.UNDATED: ("hls/segment17.ts", "tracks-1,2/hls/segment17.ts"),
 }
+MANIFESTS = {What.LIVE, What.SPAN, What.GROWS, What.SHIFTED, What.LATE}
 EVERY = [(what, template) for what, templates in MADE.items() for template in templates]
 SAYS_ITS_END = {What.SPAN, What.COPY, What.BOUNDED, What.PIECE, What.IMAGE}
 
@@ -141,6 +150,8 @@ def expect(what: What, start: int, end: int, rights: Rights, bounds: Bounds) -> 
     if rights.live and rights.dvr and rights.copy and bounds.spans == ((-inf, inf),):
         return None, None
     if what is What.LIVE:
+        return (None if rights.live or rights.dvr else Reason.LIVE_NOT_GRANTED), None
+    if what is What.NOW:
         return (None if rights.live else Reason.LIVE_NOT_GRANTED), None
     if what is What.UNDATED:
         return Reason.TIME_UNKNOWN, None
@@ -155,14 +166,18 @@ def expect(what: What, start: int, end: int, rights: Rights, bounds: Bounds) -> 
         if youngest > NOW - EDGE:
             return Reason.LIVE_NOT_GRANTED, None
     until = bounds.end_of(start)
-    if what in (What.LATE, What.ENDLESS):
+    if what in (What.SHIFTED, What.LATE, What.ENDLESS):
         if start > NOW or until is None:
             return Reason.OUTSIDE_WINDOW, None
-        if what is What.LATE or until == inf:
+        if what is not What.ENDLESS or until == inf:
             return None, None
         return None, Remainder(NOW + until - start, int(until - start) * 1000)
     if what in (What.GROWS, What.CATCHES_UP):
         end = NOW
+    if what in MANIFESTS:
+        # What of it may be seen is cut out of it; what holds nothing as yet lies where it begins.
+        some = bounds.meet(start, end) or bounds.hold(start, end)
+        return (None if some else Reason.OUTSIDE_WINDOW), None
     if not bounds.hold(start, end):
         return (Reason.PARTLY_OUTSIDE_WINDOW if bounds.meet(start, end) else Reason.OUTSIDE_WINDOW), None
     if what is What.CATCHES_UP and until is not None and until < inf:
@@ -170,9 +185,14 @@ def expect(what: What, start: int, end: int, rights: Rights, bounds: Bounds) -> 
     return None, None
 
 
+def young(lasts: float) -> float:
+    """How old the end of what lasts so long may be: no more of that is believed than a third of the edge."""
+    return 2 * EDGE + 2 * min(lasts, EDGE // 3)
+
+
 def expect_piece(start: int, end: int, rights: Rights, bounds: Bounds) -> Reason | None:
     """It is live while it is young, whatever its windows are; then it is the archive."""
-    if rights.live and NOW - min(end, start + LONGEST) < 2 * EDGE:
+    if rights.live and NOW - min(end, start + LONGEST) < young(end - start):
         return None
     if not rights.live and NOW - end < EDGE:
         return Reason.LIVE_NOT_GRANTED
@@ -210,7 +230,7 @@ def asked(what: What, start: int, end: int) -> list[tuple[int, int]]:
     edges = {start - 1, start, start + 1, middle - 1, middle, middle + 1, end - 1, end, end + 1}
     outer = {start - far, end + far}
     if what is What.IMAGE:
-        edges |= outer | {NOW - age - off for age in (EDGE, 2 * EDGE) for off in (0, 1, 2)}
+        edges |= outer | {NOW - age - off for age in (EDGE, 2 * EDGE) for off in range(5)}
         return [(at, at + 1) for at in sorted(edges | {at - 1 for at in edges})]
     if what in SAYS_ITS_END:
         return list(combinations(sorted(edges | outer), 2))
@@ -282,6 +302,9 @@ def test_every_right_and_window_against_every_span(what: What, template: str) ->
                 made = verdict(ask, place, bearer)
                 got = (made.reason, None) if isinstance(made, Deny) else (None, made.remains)
                 assert got == (reason, remains), (url, rights, bounds)
+                if isinstance(made, Permit):
+                    held = what in MANIFESTS and not bearer.warrant.unrestricted
+                    assert made.sight == (bearer.warrant if held else None), (url, rights, bounds)
                 seen.add(reason)
     assert seen == WHY[what]
 
@@ -289,15 +312,17 @@ def test_every_right_and_window_against_every_span(what: What, template: str) ->
 # Why forms of each sort are refused, and that each is let in.
 WHY: dict[What, set[Reason | None]] = {
     What.LIVE: {None, Reason.LIVE_NOT_GRANTED},
+    What.NOW: {None, Reason.LIVE_NOT_GRANTED},
     What.UNDATED: {None, Reason.TIME_UNKNOWN},
-    What.SPAN: {None, Reason.DVR_NOT_GRANTED, Reason.OUTSIDE_WINDOW, Reason.PARTLY_OUTSIDE_WINDOW},
-    What.GROWS: {None, Reason.DVR_NOT_GRANTED, Reason.OUTSIDE_WINDOW, Reason.PARTLY_OUTSIDE_WINDOW},
+    What.SPAN: {None, Reason.DVR_NOT_GRANTED, Reason.OUTSIDE_WINDOW},
+    What.GROWS: {None, Reason.DVR_NOT_GRANTED, Reason.OUTSIDE_WINDOW},
+    What.SHIFTED: {None, Reason.DVR_NOT_GRANTED, Reason.OUTSIDE_WINDOW},
     What.LATE: {None, Reason.DVR_NOT_GRANTED, Reason.OUTSIDE_WINDOW},
     What.COPY: {None, Reason.COPY_NOT_GRANTED, Reason.OUTSIDE_WINDOW, Reason.PARTLY_OUTSIDE_WINDOW},
     What.IMAGE: {None, Reason.DVR_NOT_GRANTED, Reason.LIVE_NOT_GRANTED, Reason.OUTSIDE_WINDOW},
     What.ENDLESS: {None, Reason.DVR_NOT_GRANTED, Reason.LIVE_NOT_GRANTED, Reason.OUTSIDE_WINDOW},
 }
-WHY[What.BOUNDED] = WHY[What.CATCHES_UP] = WHY[What.PIECE] = WHY[What.SPAN] | {Reason.LIVE_NOT_GRANTED}
+WHY[What.BOUNDED] = WHY[What.CATCHES_UP] = WHY[What.PIECE] = {*WHY[What.ENDLESS], Reason.PARTLY_OUTSIDE_WINDOW}
 
 
 # --- whatever its spelling ----------------------------------------------------------------------------------
@@ -475,6 +500,25 @@ def urls(draw: st.DrawFn) -> str:
     return url
 
 
+def believed(permit: Permit, under: Policy) -> bool:
+    """Whether anything of the answer would be handed out that does not say its own time."""
+    if permit.sight is None:
+        return True
+    place = permit.place
+    links = Links(under, place, host=None, now=float(NOW), key=bytes(32), warrant=permit.sight)
+    made = [hand_out(body, place, permit.sight, links, float(NOW)) for body in TIMELESS]
+    assert all(isinstance(one, Handed | Deny) for one in made)
+    return any(isinstance(one, Handed) and (one.kept or not one.entries) for one in made)
+
+
+# Playlists without dates, one that goes on and one that is over; and what is no manifest at all.
+TIMELESS = [
+    b"#EXTM3U\n#EXT-X-TARGETDURATION:6\n#EXTINF:6,\n1.ts\n",
+    b"#EXTM3U\n#EXT-X-TARGETDURATION:6\n#EXTINF:6,\n1.ts\n#EXT-X-ENDLIST\n",
+    b"G@\x00",
+]
+
+
 @settings(
     deadline=None,
     max_examples=1000,
@@ -484,14 +528,23 @@ def urls(draw: st.DrawFn) -> str:
 @example(f"/cam1/archive/now/{END}/mpegts", BOUNDED[0])
 @example(f"/portal/cam1/playlist.m3u8?timestamp={START}&duration=60&timestamp={END}", BOUNDED[0])
 @example(f"/portal/cam1/playlist.m3u8?timestamp={START}&duration=60;timestamp={END}", BOUNDED[0])
+@example(f"/portal/cam1/playlist.m3u8?timestamp={START - 1}&duration=60", BOUNDED[0])
 @example(f"/plain/cam1/index.m3u8?+from={START}", BOUNDED[0])
 @example(f"/plain/cam1/index.m3u8?x;utc={START}", BOUNDED[0])
+@example(f"/plain/cam1/index.m3u8?utc={START - 60}", BOUNDED[0])
+@example("/past/cam1/index.m3u8", BOUNDED[0])
 def test_no_spelling_lets_in_a_time_outside_the_windows(url: str, bearer: Token) -> None:
+    """What a manifest's URL says is believed for what does not say its own time: that must lie within."""
     ask, place = ask_for(url, ALL_LAYOUTS)
     if isinstance(place, Deny):
         return
     made = verdict(ask, place, bearer)
     if isinstance(made, Deny):
+        return
+    facts = made.place.facts
+    if not believed(made, ALL_LAYOUTS):
+        assert facts.role is Role.MANIFEST, url
+        assert made.sight == bearer.warrant, url
         return
     url = made.place.target.raw
     path = url.partition("?")[0]
@@ -500,7 +553,9 @@ def test_no_spelling_lets_in_a_time_outside_the_windows(url: str, bearer: Token)
     times = [] if plain else list(times_in(url))
     live = bearer.warrant.rights.live
     for start, end in times:
-        assert max(start, START) < min(end, END) or (live and end > NOW - 2 * EDGE), url
+        if facts.role is Role.MANIFEST:
+            assert START <= start <= end <= END, url
+        assert max(start, START) < min(end, END) or (live and end > NOW - young(end - start)), url
     allowed = {"timestamp", "duration"} if times and path.startswith("/portal/") else set()
     assert shifts(url) <= allowed, url
     if not times:
@@ -508,10 +563,23 @@ def test_no_spelling_lets_in_a_time_outside_the_windows(url: str, bearer: Token)
         assert plain or LIVE.fullmatch(path), url
 
 
+def test_what_the_property_above_leans_on_is_not_empty() -> None:
+    within, across = f"/cam1/index-{START}-60.m3u8", f"/cam1/index-{START - 1}-60.m3u8"
+    for bearer in BOUNDED:
+        for url, said in ((within, True), (across, False), ("/past/cam1/index.m3u8", False)):
+            made = verdict(*ask_for(url, ALL_LAYOUTS), bearer)
+            assert isinstance(made, Permit), url
+            assert believed(made, ALL_LAYOUTS) == said, url
+        for url in ("/cam1/index.m3u8", "/plain/cam1/index.m3u8"):
+            made = verdict(*ask_for(url, ALL_LAYOUTS), bearer)
+            assert isinstance(made, Permit), url
+            assert believed(made, ALL_LAYOUTS) == bearer.warrant.rights.live, url
+
+
 def test_the_reader_of_times_reads_what_is_made() -> None:
     """What the property above leans on, so that it is not empty."""
     for what, template in EVERY:
-        if what in (What.LIVE, What.UNDATED):
+        if what in (What.LIVE, What.NOW, What.UNDATED):
             continue
         found = list(times_in(f"/cam1/{fill(template, START + 60, START + 120)}"))
         assert [start for start, _ in found] == [START + 60], template

@@ -14,8 +14,9 @@ from gate.core.media import Facts, Kind, Role
 from gate.core.reasons import Deny
 from gate.core.target import Target, parse_target
 from gate.core.windows import Moving, Span
+from gate.media.flussonic import FLUSSONIC
 from gate.media.forms import Form, Open
-from gate.media.layouts import FLUSSONIC, LAYOUTS, HlsLayout, PathLayout, Timeline
+from gate.media.layouts import LAYOUTS, NAMED_BY_RULE, HlsLayout, PathLayout, TailLayout, Timeline
 
 # The machine may be busy; what is asked is what comes out.
 UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -536,10 +537,10 @@ def test_nothing_in_a_folder_of_the_archive_is_live(folder: str, tail: str) -> N
 )
 def test_reading_costs_little_whatever_is_asked(path: str) -> None:
     long = target(path)
-    started = time.process_time()
-    for layout in (LAYOUTS["flussonic"], PORTAL, HlsLayout(Timeline.LIVE)):
+    for layout in (*LAYOUTS.values(), PORTAL, HlsLayout(Timeline.LIVE)):
+        started = time.process_time()
         layout.read(long, {})
-    assert time.process_time() - started < 0.3
+        assert time.process_time() - started < 0.3
 
 
 # --- objects ------------------------------------------------------------------------------------------------
@@ -682,6 +683,7 @@ TIMED = "timestamp=1700000000&duration=60"
         ("/timeshift/u/p/60/2023-02-29:22-13-20/cam1.ts", Facts("cam1", Role.STREAM)),
         ("/get?path=cam1&start=1700000000&duration=60", Facts("cam1", Role.MANIFEST, Kind.DVR, since(60))),
         ("/get?path=%D0%BA&start=1700000000&duration=60", Facts("\u043a", Role.MANIFEST, Kind.DVR, since(60))),
+        ("/get?path=a%2Fb&start=1700000000&duration=60", Facts("a/b", Role.MANIFEST, Kind.DVR, since(60))),
         (
             "/get?format=mp4&path=cam1&start=1700000000&duration=60",
             Facts("cam1", Role.DOWNLOAD, Kind.COPY, since(60)),
@@ -695,7 +697,7 @@ TIMED = "timestamp=1700000000&duration=60"
         ("/cam1/LIVE.m3u8", Facts("cam1/LIVE.m3u8", Role.OTHER)),
         ("/cam1/01-2.m3u8", Facts("cam1/01-2.m3u8", Role.OTHER)),
         ("/get", Facts("get", Role.OTHER)),
-        ("/get?path=a%2Fb&start=1&duration=2", Facts("get", Role.OTHER)),
+        ("/get?path=a%2F&start=1&duration=2", Facts("get", Role.OTHER)),
         ("/", Facts("", Role.OTHER)),
     ],
 )
@@ -731,6 +733,13 @@ def test_an_operators_own_forms(raw: str, facts: Facts) -> None:
         "timestamp[]=1700000000&duration=60",
         "start=1700000000&end=1700000060",
         "path=cam2",
+        "start%3D1700000000",
+        f"{TIMED}&utc[]=5",
+        f"{TIMED}&utc%3D5",
+        f"{TIMED}&%2575tc=5",
+        f"{TIMED}&%26utc=5",
+        f"{TIMED}&x=1%3Butc%3D5",
+        f"{TIMED}&utc%5B0%5D=5",
     ],
 )
 def test_half_a_query_or_two_say_no_time(query: str) -> None:
@@ -767,6 +776,59 @@ def test_an_operators_own_form_for_another_span(raw: str, written: str | None) -
     if raw.startswith("/timeshift"):
         written = "/timeshift/u%20v/p/60/2023-11-14:22-13-20/%D0%BA.ts"
     assert PORTAL.write(target(raw), since(60)) == (None if written is None else target(written))
+
+
+def test_a_path_belongs_to_the_first_template_that_reads_it() -> None:
+    """What its query does not fit there is not read as something wider."""
+    layout = PathLayout(
+        "own",
+        [
+            Form("/{path}-all.m3u8?from={from}&to={to}", Role.MANIFEST, Kind.DVR),
+            Form("/{path}.m3u8?at={from}&for={duration}", Role.MANIFEST, Kind.DVR),
+            Form("/{path}.m3u8", Role.MANIFEST, Kind.LIVE),
+        ],
+    )
+    assert layout.read(target("/a/b.m3u8?at=1700000000&for=60"), {}).span == since(60)
+    assert layout.read(target("/a/b.m3u8"), {}).kind is Kind.LIVE
+    assert layout.read(target("/a/b-all.m3u8?from=1700000000&to=1700000060"), {}).span == since(60)
+    for query in ("", "?at=1700000000&for=60"):
+        assert layout.read(target(f"/a/b-all.m3u8{query}"), {"resource": "r"}) == Facts("r", Role.OTHER)
+
+
+def test_what_speaks_of_a_time_in_a_path_makes_it_unknown() -> None:
+    live = [Form("/{path}.m3u8", Role.MANIFEST, Kind.LIVE)]
+    layout = PathLayout("own", live, timed_names=re.compile(r"/since/"))
+    assert layout.read(target("/a/b.m3u8"), {"resource": "r"}).kind is Kind.LIVE
+    assert layout.read(target("/a/since/17/b.m3u8"), {"resource": "r"}) == Facts("r", Role.OTHER)
+
+
+def test_what_has_to_be_escaped_is_read_only_so() -> None:
+    layout = PathLayout("own", [Form("/{path}.m3u8?at={from}:{to}", Role.MANIFEST, Kind.DVR, escaped=":")])
+    escaped = target("/a.m3u8?at=1700000000%3A1700000060")
+    assert layout.read(escaped, {}).span == since(60)
+    assert layout.write(escaped, since(9)) == target("/a.m3u8?at=1700000000%3A1700000009")
+    assert layout.read(target("/a.m3u8?at=1700000000:1700000060"), {}).span is None
+
+
+def test_whole_paths_and_tails_in_one_table() -> None:
+    layout = TailLayout(
+        "own",
+        [
+            Form("/get?of={resource}&at={from}&for={duration}", Role.MANIFEST, Kind.DVR),
+            Form("{from}-{to}.m3u8", Role.MANIFEST, Kind.DVR),
+        ],
+    )
+    for raw in ("/get?of=a/b&at=1700000000&for=60", "/a/b/1700000000-1700000060.m3u8"):
+        asked = target(raw)
+        assert layout.read(asked, {}) == Facts("a/b", Role.MANIFEST, Kind.DVR, since(60))
+        assert layout.write(asked, since(60)) == asked
+    assert layout.read(target("/get?of=a"), {}) == Facts("get", Role.OTHER)
+
+
+def test_the_layouts_whose_resource_the_rule_names() -> None:
+    assert {"hls", "mediapackage", "akamai", "swift", "unified"} == NAMED_BY_RULE
+    for name, layout in LAYOUTS.items():
+        assert layout.name == name
 
 
 # --- plain HLS and DASH -------------------------------------------------------------------------------------
