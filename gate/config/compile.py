@@ -14,7 +14,7 @@ from gate.config.keys import read_keyrings
 from gate.config.models import PolicyFile, Stream
 from gate.config.values import TcpAddress, UnixAddress
 from gate.core import policy as core
-from gate.core.credentials import Sources
+from gate.core.credentials import Carrier, Sources
 from gate.core.keys import Keyring
 from gate.core.media import Layout
 from gate.core.published import KeySource
@@ -131,13 +131,16 @@ def compile_config(file: PolicyFile, folder: Path, keyrings: Mapping[str, Keyrin
         applications=applications,
         sessions=core.SessionRules(
             prefix=sessions.prefix,
+            carrier=sessions.carrier,
             idle_s=sessions.idle,
             provisional_s=sessions.provisional,
             outage_grace_s=sessions.store_outage.running,
             outage_admits=sessions.store_outage.new == "allow",
             ticket_rotation_s=sessions.ticket_rotation,
         ),
-        cors=core.Cors(frozenset(file.cors.origins), int(file.cors.max_age)),
+        cors=core.Cors(
+            frozenset(file.cors.origins), int(file.cors.max_age), credentials=sessions.carrier is Carrier.COOKIE
+        ),
         limits=core.Limits(
             target=limits.target,
             header_field=limits.header_field,
@@ -147,6 +150,7 @@ def compile_config(file: PolicyFile, folder: Path, keyrings: Mapping[str, Keyrin
             connections=limits.connections,
             stall_timeout_s=limits.stall,
             upload=limits.upload,
+            manifest=limits.manifest,
             tokens_cached=limits.tokens_cached,
         ),
         proxies=core.Proxies(
@@ -187,10 +191,12 @@ def _rule(
         pattern=core.Pattern(stream.match),
         access=stream.access,
         origin=origins[stream.origin or next(iter(origins))],
-        layout=layouts[stream.layout] if stream.timeline is None else HlsLayout(stream.timeline),
+        layout=HlsLayout(stream.timeline) if stream.layout == HlsLayout.name else layouts[stream.layout],
         application=applications[application] if application else None,
         live_edge_s=stream.live_edge,
         strict_windows=stream.window_edge == "strict",
+        clips_overrun=stream.on_overrun == "clip",
+        foreign=stream.foreign_uris,
         networks=stream.networks,
         methods=dict(stream.methods),
         created_field=stream.created_field,

@@ -8,7 +8,7 @@ from gate.config.models import Key, PolicyFile, Stream
 from gate.config.values import TcpAddress, is_loopback
 from gate.core.keys import Algorithm
 from gate.core.policy import Access, Pattern, SessionEnd
-from gate.media.layouts import LAYOUTS, HlsLayout
+from gate.media.layouts import LAYOUTS, NAMED_BY_RULE, HlsLayout
 
 Complaint = tuple[tuple[str | int, ...], str]
 """Where in the file, and a sentence."""
@@ -74,10 +74,13 @@ def _stream_complaints(policy: PolicyFile, at: int, stream: Stream) -> Iterator[
         for form in policy.layouts[stream.layout]:
             if "resource" not in form.compiled().parts:
                 yield ("streams", at, "match"), f"neither it nor {form.url} names the {{resource}}"
-    if (stream.layout == HlsLayout.name) != (stream.timeline is not None):
-        yield ("streams", at), "timeline goes with layout hls, and it needs one: live, archive or none"
-    if stream.layout == HlsLayout.name and "resource" not in names:
-        yield ("streams", at, "match"), "with layout hls it names the {resource}: /{resource}/**"
+    if stream.timeline is not None and stream.layout != HlsLayout.name:
+        yield ("streams", at, "timeline"), "timeline goes with layout hls only"
+    if stream.layout in NAMED_BY_RULE and "resource" not in names:
+        yield (
+            ("streams", at, "match"),
+            f"with layout {stream.layout} it names the {{resource}}: /{{resource}}/**",
+        )
     if (stream.access is Access.PROTECTED) != bool(stream.networks):
         yield ("streams", at), "networks go with access protected, and it needs them"
     if stream.match.startswith(policy.sessions.prefix):

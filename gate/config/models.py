@@ -20,10 +20,11 @@ from gate.config.values import (
     Size,
     TcpAddress,
 )
+from gate.core.credentials import Carrier
 from gate.core.grants import Action
 from gate.core.keys import Algorithm
 from gate.core.media import Kind, Role
-from gate.core.policy import METHODS, READING, Access, ForwardedHeader, OnLimit, Pattern, SessionEnd
+from gate.core.policy import METHODS, READING, Access, Foreign, ForwardedHeader, OnLimit, Pattern, SessionEnd
 from gate.core.token import Bound, Format
 from gate.media import forms
 from gate.media.forms import Open
@@ -235,19 +236,34 @@ class Stream(Model):
     )
     layout: Name = Field(
         default="flussonic",
-        description="The origin's URL grammar. flussonic: streams and their archive. hls: plain HLS and DASH, "
-        "see timeline. object: files on no timeline. Or one of layouts.",
+        description="The origin's URL grammar. flussonic, or shift where it also reads utc and lutc; aipix, "
+        "mediamtx, mediapackage, akamai, swift, unified, xtream: streams and their archive. hls: plain HLS and "
+        "DASH, whose manifests tell the time. ziggeo: videos on no timeline. object: files on none. Or one "
+        "of layouts.",
     )
     timeline: Timeline | None = Field(
         default=None,
-        description="With layout hls, whose URLs say no time: live, archive (recordings of any time), or none "
-        "(files and VOD, whose time is not checked).",
+        description="With layout hls: what its manifests are. live: they end at the live edge, by whatever "
+        "clock they go. archive: recordings. none: files and VOD, whose time is not checked. Without it their "
+        "dates tell.",
     )
     live_edge: Duration = Field(default=60.0, description="How far back the live edge reaches.")
     window_edge: Literal["overlap", "strict"] = Field(
         default="overlap",
         description="Segments and images at the edge of a token's window: those that overlap it, which players "
         "need whole, or only those that lie within.",
+    )
+    on_overrun: Literal["refuse", "clip"] = Field(
+        default="refuse",
+        description="A download or stream that lies across the edge of a token's window: refused, or the part "
+        "within is served, where there is one and the origin's URLs can say it. Manifests are clipped either "
+        "way; with clip the origin is also asked for less of them.",
+    )
+    foreign_uris: Foreign = Field(
+        default=Foreign.LEAVE,
+        description="URIs of manifests on other hosts than the origin's. leave: as they are. adopt: those of "
+        "other origins of the policy are brought under the gate, any other is refused. refuse: such a manifest "
+        "is refused.",
     )
     networks: tuple[Network, ...] = Field(default=(), description="With access protected: who may watch.")
     methods: dict[Method, Action] = Field(
@@ -280,9 +296,10 @@ class Form(Model):
     """A form of URLs, and what they are."""
 
     url: Annotated[str, Field(pattern=r"^/.+$")] = Field(
-        description="A template of the path and query: {resource}; {from} {utc} {utc_ms} {ago} or {yyyy} {mm} "
-        "{dd} {HH} {MM} {SS} for the beginning; {to} {duration} {duration_ms} for the end; {number} {tracks} "
-        "{any} for text; [text] may be missing, (a|b) is either."
+        description="A template of the path and query: {resource}; {from} {utc} {utc_ms} {from_iso} {start} "
+        "{ago} or {yyyy} {mm} {dd} {HH} {MM} {SS} for the beginning; {to} {to_ms} {to_iso} {end} {duration} "
+        "{duration_ms} {seconds} {minutes} for the end; {number} {tracks} {any} {path} for text; [text] may be "
+        "missing, (a|b) is either."
     )
     role: Literal["manifest", "segment", "image", "stream", "download"] = Field(
         description="What part of a presentation it is. stream: one response that goes on while it is watched."
@@ -324,7 +341,11 @@ class StoreOutage(Model):
 class Sessions(Model):
     """Sessions and their links."""
 
-    carrier: Literal["path"] = Field(default="path", description="How a session link carries its ticket.")
+    carrier: Carrier = Field(
+        default=Carrier.PATH,
+        description="How a session's ticket travels. path: in the path, which every player repeats. query: in "
+        "a parameter that manifests get on every URI. cookie: in a cookie of the stream's path, for browsers.",
+    )
     prefix: Annotated[str, Field(pattern=r"^/[A-Za-z0-9_-][A-Za-z0-9_.-]*/$")] = Field(
         default="/_s/", description="What session links begin with. This path is the gate's own."
     )
@@ -372,6 +393,9 @@ class Limits(Model):
     keepalive: Duration = Field(default=75.0, description="An idle connection between two requests.")
     stall: Duration = Field(default=60.0, description="A client that takes nothing of a running response.")
     upload: Size = Field(default=8 * 2**30, description="The body of one request.")
+    manifest: Size = Field(
+        default=8 * 2**20, description="A manifest of the origin's, unpacked, if it must be clipped or marked."
+    )
     connections: Annotated[int, Field(ge=1)] = Field(default=10_000, description="Client connections at once.")
     tokens_cached: Annotated[int, Field(ge=1)] = Field(
         default=20_000, description="Verified tokens and opened links that are remembered."

@@ -27,7 +27,8 @@ def coding_of(fields: Iterable[tuple[bytes, bytes]]) -> str:
     if not codings:
         return ""
     if len(codings) > 1 or codings[0] not in _INFLATED:
-        raise OriginError(f"the origin's playlist comes in a coding that was not asked for: {named[:40]!r}")
+        told = f"the origin's playlist comes in a coding that was not asked for: {named[:40]!r}"
+        raise OriginError(told, invalid=True)
     return codings[0]
 
 

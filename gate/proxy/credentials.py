@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import replace
 
+from gate.core.decision import vouched
 from gate.core.keys import UnknownKey
 from gate.core.policy import Access, Application
 from gate.core.reasons import Deny
@@ -16,6 +17,7 @@ from gate.core.ticket import INLINE_WARRANT, Ticket, TicketKeys, dump_warrant
 from gate.core.token import Token
 from gate.core.verdicts import Place
 from gate.formats import read_token
+from gate.media.sealed import unsealed
 from gate.proxy.known import Recent
 from gate.proxy.published import PublishedKeys
 from gate.wire.metrics import Metrics
@@ -81,6 +83,14 @@ class Credentials:
         if place.ticket is None or place.rule.access is not Access.PRIVATE:
             return None
         return self.open(place.ticket)
+
+    def vouched(self, place: Place, ticket: Ticket) -> Place | Deny:
+        """The place as a manifest of the ticket's session marked or sealed its URL."""
+        if place.ticket is None or (place.mark is None and place.seal is None):
+            return place
+        key = self.tickets.mark_key(place.ticket, ticket.session)
+        found = vouched(place, key)
+        return found if isinstance(found, Deny) else unsealed(found, key)
 
     def open(self, text: str) -> Ticket | Deny:
         """What a session link says."""

@@ -16,22 +16,24 @@ from typing import Final
 
 from aiohttp import web
 
-from gate.core.credentials import DEFAULT_SOURCES
+from gate.core.credentials import DEFAULT_SOURCES, Carrier
 from gate.core.decision import decide, locate, settle
 from gate.core.grants import Action
 from gate.core.keys import Keyring, UnknownKey
-from gate.core.media import Role
 from gate.core.policy import Access, OnLimit, Policy
 from gate.core.reasons import Deny, Reason
+from gate.core.target import Target
 from gate.core.ticket import Ticket, TicketKeys
 from gate.core.token import Token
 from gate.core.verdicts import Admit, Ask, Issue, Opened, Permit, Place
 from gate.core.writes import asks_ownership
 from gate.errors import OriginError, StoreError, StoreUnavailable
-from gate.proxy.carrier import session_link
+from gate.media.links import Links
+from gate.proxy.carrier import session_cookie, session_link
 from gate.proxy.credentials import Credentials
 from gate.proxy.known import Playbacks, Responses, is_revoked
 from gate.proxy.ledger import Ledger
+from gate.proxy.manifest import Body, is_read, prepare
 from gate.proxy.origin import Reply, Upstream
 from gate.proxy.ownership import name_created, names_destroyed, names_of, reads_answer
 from gate.proxy.published import PublishedKeys
@@ -46,6 +48,8 @@ from gate.wire.metrics import Metrics
 
 _log: Final = logging.getLogger("gate.proxy")
 # How long the store's feed may be silent in peace: between two heartbeats, of which one may be late.
+# What asks for a delta update (RFC 8216bis, section 6.2.5.1).
+_DELTA: Final = frozenset({"_HLS_skip"})
 _PEACE_S: Final = 2 * HEARTBEAT_S
 
 
@@ -140,10 +144,13 @@ class Gatekeeper:
         if isinstance(verdict, Issue):
             record.decide("redirect")
             record.session = verdict.ticket.session
-            link = session_link(
-                policy.sessions.prefix, self._credentials.seal(verdict.ticket), verdict.place.target
-            )
-            return respond(redirect(link, record.request_id, cors))
+            text = self._credentials.seal(verdict.ticket)
+            cookie = None
+            if policy.sessions.carrier is Carrier.COOKIE:
+                secure = record.peer.scheme == "https"
+                cookie = session_cookie(text, verdict.ticket, verdict.place, secure=secure, now=time.time())
+            link = session_link(policy.sessions, text, verdict.place)
+            return respond(redirect(link, record.request_id, cors, cookie))
         return self._refuse(record, verdict, cors)
 
     async def _judge(self, request: web.BaseRequest, policy: Policy, record: Record) -> Permit | Issue | Deny:
@@ -164,9 +171,15 @@ class Gatekeeper:
             return Deny(Reason.STORE_UNAVAILABLE)
         ticket = self._credentials.ticket(place)
         if isinstance(ticket, Deny):
-            return ticket
+            if place.carrier is not Carrier.COOKIE or place.token is None:
+                return ticket
+            # An old cookie is no say against a token.
+            ticket = None
         if ticket is not None:
             record.session = ticket.session
+            place = self._credentials.vouched(place, ticket)
+            if isinstance(place, Deny):
+                return place
         token = self._credentials.token(place)
         if isinstance(token, UnknownKey):
             token = await self._credentials.late_token(place, token, ticket)
@@ -232,18 +245,45 @@ class Gatekeeper:
             self._playbacks.running(verdict.session, place.client),
             self._responses.watch(verdict, lambda: self._end(transport)),
         ):
-            reply = await self._ask_origin(request, transport, verdict, policy, record)
-            if isinstance(reply, Deny):
-                return self._refuse(record, reply, cors)
-            async with reply:
-                record.origin_status = reply.status
-                return await self._answer(request, verdict, reply, policy, record, cors)
+            links = self._links(verdict, policy, record)
+            # A second time where a delta update cannot be cut: for the whole playlist.
+            for target in (place.target, place.target.without(_DELTA)):
+                reply = await self._ask_origin(request, transport, verdict, target, policy, record)
+                if isinstance(reply, Deny):
+                    return self._refuse(record, reply, cors)
+                async with reply:
+                    record.origin_status = reply.status
+                    body = await prepare(
+                        verdict,
+                        reply,
+                        links,
+                        etags=request.headers.get("If-None-Match"),
+                        limit=policy.limits.manifest,
+                        now=time.time(),
+                    )
+                    if isinstance(body, Deny):
+                        return self._refuse(record, body, cors)
+                    if isinstance(body, Body):
+                        return await self._answer(request, verdict, reply, body, links, policy, record, cors)
+            return self._refuse(record, Deny(Reason.MANIFEST_INVALID, "a delta update was not asked for"), cors)
+
+    def _links(self, permit: Permit, policy: Policy, record: Record) -> Links:
+        """How the URIs of the origin's answer are handed out."""
+        key = None
+        if permit.prefix and permit.session is not None:
+            key = self._credentials.tickets.mark_key(permit.prefix, permit.session)
+        peer, now = record.peer, time.time()
+        scheme = peer.scheme or "http"
+        return Links(
+            policy, permit.place, host=peer.host, scheme=scheme, now=now, key=key, warrant=permit.sight
+        )
 
     async def _ask_origin(
         self,
         request: web.BaseRequest,
         transport: asyncio.Transport,
         permit: Permit,
+        target: Target,
         policy: Policy,
         record: Record,
     ) -> Reply | Deny:
@@ -254,7 +294,8 @@ class Gatekeeper:
             place.application.sources if place.application else DEFAULT_SOURCES,
             peer=record.peer,
             request_id=record.request_id,
-            whole=_is_read(permit),
+            whole=_is_whole(permit),
+            anew=permit.sight is not None,
             precondition=permit.precondition,
         )
         body = None
@@ -264,7 +305,7 @@ class Gatekeeper:
                 fields.append(("Content-Length", str(request.content_length)))
         asked_at = time.monotonic()
         try:
-            reply = await self._upstream.ask(origin, request.method, place.target.raw, fields, body)
+            reply = await self._upstream.ask(origin, request.method, target.raw, fields, body)
         except OriginError:
             if body is not None and body.refusal is not None:
                 return body.refusal
@@ -278,6 +319,8 @@ class Gatekeeper:
         request: web.BaseRequest,
         permit: Permit,
         reply: Reply,
+        body: Body,
+        links: Links,
         policy: Policy,
         record: Record,
         cors: Fields,
@@ -299,8 +342,7 @@ class Gatekeeper:
         if isinstance(verdict, Deny):
             return self._refuse(record, verdict, cors)
         record.decide("permit")
-        record.status = reply.status
-        link = f"{policy.sessions.prefix}{permit.prefix}" if permit.prefix else ""
+        record.status = body.status or reply.status
         unsent = permit.commit if first else None
 
         def send(size: int) -> None:
@@ -312,8 +354,7 @@ class Gatekeeper:
         with self._playbacks.running(permit.session, place.client, watched):
             try:
                 stall_s = policy.limits.stall_timeout_s
-                host = record.peer.host
-                return await relay(request, permit, reply, link, host, cors, stall_s, self._cut, send)
+                return await relay(request, permit, reply, body, links, cors, stall_s, self._cut, send)
             finally:
                 if unsent is not None:
                     self._ledger.give_back(unsent, place.client)
@@ -358,13 +399,12 @@ def _reason_of(error: OriginError) -> Reason:
     return Reason.ORIGIN_INVALID if error.invalid else Reason.ORIGIN_UNREACHABLE
 
 
-def _is_read(permit: Permit) -> bool:
-    """Whether the gate looks into the answer: a manifest under a link, a stream that ends with its window.
+def _is_whole(permit: Permit) -> bool:
+    """Whether the gate looks into the answer: a manifest, a stream that ends with its window.
 
     A part of such a stream would not say how far into it it begins.
     """
-    manifest = bool(permit.prefix) and permit.place.facts.role is Role.MANIFEST
-    return manifest or permit.remains is not None or reads_answer(permit.place)
+    return is_read(permit) or permit.remains is not None or reads_answer(permit.place)
 
 
 def _facts(address: str, request: web.BaseRequest, place: Place, subject: str | None) -> dict[str, str]:

@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from typing import Final
 
 from aiohttp import web
 from multidict import CIMultiDict
 
-from gate.core.media import Role
 from gate.core.verdicts import Permit
 from gate.errors import OriginError
-from gate.media.hls import LongLineError, Rebase, Scanner
+from gate.media.hls import LongLineError, Rebase
+from gate.media.links import Links
 from gate.media.mpegts import TimeLimit
-from gate.proxy.carrier import rebase_for
-from gate.proxy.coding import coding_of, decoded
+from gate.proxy.manifest import READ_FIELDS, Body
 from gate.proxy.origin import Reply
 from gate.wire.answers import Answer, Fields
 from gate.wire.headers import for_client
-
-# A playlist up to this size is sent with its exact length; a longer one is streamed in chunks.
-_LOOK_AHEAD: Final = 65536
-_NOT_OF_SCANNED: Final = frozenset({"content-length", "accept-ranges", "content-md5", "digest", "repr-digest"})
 
 
 class _Exact(web.StreamResponse):
@@ -55,16 +49,16 @@ async def relay(
     request: web.BaseRequest,
     permit: Permit,
     reply: Reply,
-    link: str,
-    host: str,
+    body: Body,
+    links: Links,
     cors: Fields,
     stall_s: float,
     cut: Callable[[asyncio.Transport], None],
     on_body: Callable[[int], None],
 ) -> web.StreamResponse:
-    """Sends the reply to the client, with its URIs brought under the session link (`link`, empty for none).
+    """Sends the reply to the client: what is made of it (`body`), with redirects brought under the session.
 
-    A stream of the archive ends where its window does. `host` is the gate's name as the client used it.
+    A stream of the archive ends where its window does.
     `on_body` is called with the size of each piece of the body as it leaves: before that the client has got
     nothing.
 
@@ -75,30 +69,22 @@ async def relay(
     would make half of it the whole.
     """
     fields = [*for_client(reply.fields, public=permit.public), *cors]
-    body = reply.chunks()
-    scan = scanned(permit, reply)
-    rebase = None
-    if scan or reply.status == 201 or 300 <= reply.status < 400:
-        rebase = rebase_for(link, permit.place.rule.origin, host)
-        fields = [(name, _location(name, value, rebase)) for name, value in fields]
-    if scan and rebase is not None:
-        coding = coding_of(reply.fields)
-        changed = _NOT_OF_SCANNED | {"content-encoding"} if coding else _NOT_OF_SCANNED
-        fields = [(name, value) for name, value in fields if name.lower() not in changed]
-        if request.method == "HEAD":
-            body = _nothing()
-        else:
-            body, length = await _scan(decoded(body) if coding else body, rebase)
-            if length is not None:
-                fields.append(("Content-Length", str(length)))
+    chunks = body.chunks
+    if reply.status == 201 or 300 <= reply.status < 400:
+        fields = [(name, _location(name, value, links.location)) for name, value in fields]
+    if body.dropped:
+        fields = [(name, value) for name, value in fields if name.lower() not in body.dropped]
+    fields += body.fields
+    if body.length is not None:
+        fields.append(("Content-Length", str(body.length)))
     if permit.remains is not None and 200 <= reply.status < 300:
         # Where it stops is the gate's matter, not the length that the origin announced.
-        fields = [(name, value) for name, value in fields if name.lower() not in _NOT_OF_SCANNED]
-        body = _limited(body, permit.remains.media_ms)
-    response = GateResponse(status=reply.status, headers=CIMultiDict(fields))
+        fields = [(name, value) for name, value in fields if name.lower() not in READ_FIELDS]
+        chunks = _limited(chunks, permit.remains.media_ms)
+    response = GateResponse(status=body.status or reply.status, headers=CIMultiDict(fields))
     await response.prepare(request)
     try:
-        async for chunk in body:
+        async for chunk in chunks:
             if not chunk:
                 continue
             if request.transport is None or request.transport.is_closing():
@@ -119,35 +105,6 @@ async def relay(
     return response
 
 
-def scanned(permit: Permit, reply: Reply) -> bool:
-    """Whether the reply is a manifest under a session link, whose URIs are looked at."""
-    return bool(permit.prefix) and permit.place.facts.role is Role.MANIFEST and reply.status == 200
-
-
-async def _scan(body: AsyncIterator[bytes], rebase: Rebase) -> tuple[AsyncIterator[bytes], int | None]:
-    """The scanned body, and its length where all of it was at hand."""
-    scanner = Scanner(rebase)
-    head = b""
-    try:
-        while len(head) < _LOOK_AHEAD:
-            try:
-                chunk = await anext(body)
-            except StopAsyncIteration:
-                head += scanner.end()
-                return _once(head), len(head)
-            head += scanner.feed(chunk)
-    except LongLineError:
-        raise OriginError("the origin's playlist holds an absurdly long line", invalid=True) from None
-    return _rest(head, body, scanner), None
-
-
-async def _rest(head: bytes, body: AsyncIterator[bytes], scanner: Scanner) -> AsyncIterator[bytes]:
-    yield head
-    async for chunk in body:
-        yield scanner.feed(chunk)
-    yield scanner.end()
-
-
 async def _limited(body: AsyncIterator[bytes], media_ms: int) -> AsyncIterator[bytes]:
     """The body up to so much of its own time; the clock cuts what does not say it (`Remainder`)."""
     limit = TimeLimit(media_ms)
@@ -156,15 +113,6 @@ async def _limited(body: AsyncIterator[bytes], media_ms: int) -> AsyncIterator[b
         if limit.ended:
             return
     yield limit.end()
-
-
-async def _once(piece: bytes) -> AsyncIterator[bytes]:
-    yield piece
-
-
-async def _nothing() -> AsyncIterator[bytes]:
-    return
-    yield b""
 
 
 def _location(name: str, value: str, rebase: Rebase) -> str:

@@ -59,9 +59,12 @@ def problem(deny: Deny, request_id: str, cors: Fields) -> Answer:
     return Answer(rule.status, tuple(fields), json.dumps(document).encode() + b"\n")
 
 
-def redirect(location: str, request_id: str, cors: Fields) -> Answer:
+def redirect(location: str, request_id: str, cors: Fields, cookie: str | None = None) -> Answer:
     """A 302 to a path on this very host: never another scheme or authority."""
-    return Answer(302, (*_own(request_id, cors), ("Location", location)))
+    fields = [*_own(request_id, cors), ("Location", location)]
+    if cookie is not None:
+        fields.append(("Set-Cookie", cookie))
+    return Answer(302, tuple(fields))
 
 
 def opened(status: int, location: str, body: bytes, request_id: str, cors: Fields) -> Answer:
@@ -90,7 +93,11 @@ def cors_fields(cors: Cors, origin: str | None) -> Fields:
     else:
         return [("Vary", "Origin")]
     fields = [("Access-Control-Allow-Origin", allowed), ("Access-Control-Expose-Headers", EXPOSED)]
-    return fields if allowed == "*" else [*fields, ("Vary", "Origin")]
+    if allowed == "*":
+        return fields
+    if cors.credentials:
+        fields.append(("Access-Control-Allow-Credentials", "true"))
+    return [*fields, ("Vary", "Origin")]
 
 
 def _own(request_id: str, cors: Fields) -> Fields:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from gate.core.credentials import Sources
+from gate.core.credentials import SESSION_NAME, Sources
 from gate.wire.answers import Fields
 from gate.wire.peers import Peer, RawFields
 
@@ -81,6 +81,7 @@ _NOT_RETURNED: Final = HOP_BY_HOP | {
     "referrer-policy",
     "x-request-id",
 }
+_CONDITIONS: Final = frozenset({"if-none-match", "if-modified-since", "if-match", "if-unmodified-since"})
 _SHARED_DIRECTIVES: Final = frozenset({"public", "s-maxage", "proxy-revalidate", "private", "must-understand"})
 
 # One directive, commas in its quoted text included (RFC 9111, section 5.2).
@@ -96,17 +97,21 @@ def for_origin(
     peer: Peer,
     request_id: str,
     whole: bool,
+    anew: bool = False,
     precondition: tuple[str, str] | None = None,
 ) -> Fields:
     """The client's fields as the origin gets them, less credentials, plus who asked: as the `peer` is believed
     to be, never as the client says. What is not known is not said.
 
-    With `whole` the answer is asked for whole and unencoded, because it is read on its way back.
+    With `whole` the answer is asked for whole and unencoded, because it is read on its way back; `anew`,
+    whatever the client has of it already, because what it may see of it now is another matter.
     """
     pairs = [(name.decode("latin-1"), _text(value)) for name, value in raw]
     dropped = _NOT_FORWARDED | sources.headers | _named_by_connection(pairs)
     if whole:
         dropped |= {"range", "if-range", "accept-encoding"}
+    if anew:
+        dropped |= _CONDITIONS
     if precondition is not None:
         dropped |= {"if-match", "if-none-match"}
     fields: Fields = []
@@ -115,8 +120,8 @@ def for_origin(
         if lower in dropped or "_" in lower or lower.startswith(_FORWARDED):
             # An underscore is a dash to many application servers: a second spelling of another field.
             continue
-        if lower == "cookie" and sources.cookies:
-            value = _without_cookies(value, sources.cookies)
+        if lower == "cookie":
+            value = _without_cookies(value, sources.cookies | {SESSION_NAME})
             if not value:
                 continue
         fields.append((name, value))
@@ -189,4 +194,6 @@ def _named_by_connection(pairs: Iterable[tuple[str, str]]) -> frozenset[str]:
 
 def _without_cookies(value: str, names: frozenset[str]) -> str:
     pieces = [piece.strip() for piece in value.split(";")]
+    if not any(piece.partition("=")[0] in names for piece in pieces):
+        return value
     return "; ".join(piece for piece in pieces if piece and piece.partition("=")[0] not in names)

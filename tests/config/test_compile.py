@@ -10,10 +10,11 @@ from gate.cli.keys import make_key
 from gate.config.compile import Config, compile_config, load_config
 from gate.config.models import PolicyFile
 from gate.config.values import TcpAddress, UnixAddress
+from gate.core.credentials import Carrier
 from gate.core.grants import Action
 from gate.core.keys import Algorithm, Key
 from gate.core.media import Facts, Kind, Role
-from gate.core.policy import METHODS, Access, ForwardedHeader, OnLimit, Proxies, SessionEnd
+from gate.core.policy import METHODS, Access, Foreign, ForwardedHeader, OnLimit, Proxies, SessionEnd
 from gate.core.published import KeySource
 from gate.core.target import Target, parse_target
 from gate.core.token import Bound, Format
@@ -106,7 +107,9 @@ def test_defaults(compile_text):
     assert application.max_usage_s is None
     assert (config.policy.sessions.outage_admits, config.policy.sessions.ticket_rotation_s) == (False, 2592000)
     assert config.policy.limits.upload == 8 * 2**30
-    assert config.policy.sessions.prefix == "/_s/"
+    assert (config.policy.sessions.prefix, config.policy.sessions.carrier) == ("/_s/", Carrier.PATH)
+    assert (config.policy.limits.manifest, rule.foreign) == (8 * 2**20, Foreign.LEAVE)
+    assert not config.policy.cors.credentials
     assert config.policy.cors.origins == {"*"}
     assert config.policy.limits.target == 16384
     assert config.ticket_keys == ()
@@ -138,9 +141,11 @@ def test_every_value_arrives(compile_text):
         streams:
           - {{match: /in/**, access: protected, networks: [10.0.0.0/8], origin: near}}
           - {{match: "/{{resource}}/**", layout: object, live_edge: 90s, origin: far, window_edge: strict,
+             on_overrun: clip, foreign_uris: adopt,
              methods: {{GET: read, PUT: update}}, created_field: id}}
         sessions:
           prefix: /watch/
+          carrier: query
           idle: 30s
           provisional: 20s
           store_outage: {{running: 10s, new: allow}}
@@ -155,6 +160,7 @@ def test_every_value_arrives(compile_text):
           keepalive: 4s
           stall: 5s
           upload: 1MiB
+          manifest: 64KiB
           connections: 7
           tokens_cached: 8
         drain: 1s
@@ -172,6 +178,8 @@ def test_every_value_arrives(compile_text):
     assert inside.networks == (ip_network("10.0.0.0/8"),)
     assert (rest.layout.name, rest.live_edge_s, rest.origin.url) == ("object", 90, "https://far/base")
     assert (rest.strict_windows, inside.strict_windows) == (True, False)
+    assert (rest.clips_overrun, inside.clips_overrun) == (True, False)
+    assert (rest.foreign, inside.foreign) == (Foreign.ADOPT, Foreign.LEAVE)
     red = policy.applications["red"]
     assert rest.application is red
     assert [(key.kid, key.algorithm) for key in red.keyring] == [("a", Algorithm.HS256), ("b", Algorithm.HS384)]
@@ -188,17 +196,32 @@ def test_every_value_arrives(compile_text):
         20,
         10,
     )
+    assert sessions.carrier is Carrier.QUERY
     assert (sessions.outage_admits, sessions.ticket_rotation_s) == (True, 86400)
     assert (policy.cors.origins, policy.cors.max_age_s) == ({"https://a.example"}, 60)
     limits = policy.limits
     assert (limits.target, limits.header_field, limits.headers, limits.connections) == (8192, 4096, 50, 7)
-    assert limits.upload == 2**20
+    assert (limits.upload, limits.manifest) == (2**20, 65536)
     assert (limits.header_timeout_s, limits.keepalive_s, limits.stall_timeout_s, limits.tokens_cached) == (
         3,
         4,
         5,
         8,
     )
+
+
+@pytest.mark.parametrize("carrier", Carrier)
+def test_how_tickets_travel(compile_text, carrier):
+    """Only what travels in a cookie needs browsers to send cookies along."""
+    policy = compile_text(f"sessions: {{carrier: {carrier.value}}}\n{SHORTEST}").policy
+    assert policy.sessions.carrier is carrier
+    assert policy.cors.credentials == (carrier is Carrier.COOKIE)
+
+
+@pytest.mark.parametrize("foreign", Foreign)
+def test_what_becomes_of_uris_that_lead_elsewhere(compile_text, foreign):
+    policy = compile_text(f"streams: [{{match: /**, foreign_uris: {foreign.value}}}]\n{SHORTEST}").policy
+    assert [rule.foreign for rule in policy.rules] == [foreign]
 
 
 def test_ticket_keys_are_digests_of_their_secrets(compile_text):

@@ -51,20 +51,33 @@ class TestComplaints:
             ),
             ("{match: /**, access: protected, origin: one, networks: [10.0.0.0/8]}", []),
             ("{match: '/{resource}/**', application: red, origin: one, layout: hls, timeline: live}", []),
+            ("{match: '/{resource}/**', application: red, origin: one, layout: hls}", []),
             (
                 "{match: /**, application: red, origin: one, layout: hls}",
-                [
-                    "8:5: streams[0]: timeline goes with layout hls, and it needs one: live, archive or none",
-                    "8:13: streams[0].match: with layout hls it names the {resource}: /{resource}/**",
-                ],
+                ["8:13: streams[0].match: with layout hls it names the {resource}: /{resource}/**"],
             ),
             (
                 "{match: /**, application: red, origin: one, timeline: none}",
-                ["8:5: streams[0]: timeline goes with layout hls, and it needs one: live, archive or none"],
+                ["8:59: streams[0].timeline: timeline goes with layout hls only"],
             ),
+            *(
+                (
+                    f"{{match: /**, application: red, origin: one, layout: {name}}}",
+                    [f"8:13: streams[0].match: with layout {name} it names the {{resource}}: /{{resource}}/**"],
+                )
+                for name in ("mediapackage", "akamai", "swift", "unified")
+            ),
+            *(
+                (f"{{match: /**, application: red, origin: one, layout: {name}}}", [])
+                for name in ("shift", "aipix", "mediamtx", "xtream", "ziggeo")
+            ),
+            ("{match: '/{resource}/**', application: red, origin: one, layout: akamai}", []),
             (
                 "{match: /**, application: red, origin: one, layout: nimble}",
-                ["8:57: streams[0].layout: there is no such layout; known are flussonic, object, hls"],
+                [
+                    "8:57: streams[0].layout: there is no such layout; known are flussonic, shift, aipix, "
+                    "mediamtx, mediapackage, akamai, swift, unified, xtream, ziggeo, object, hls"
+                ],
             ),
             (
                 "{match: /_s/x/**, application: red, origin: one}",

@@ -259,7 +259,8 @@ class TestTheAddress:
     ) -> None:
         async def serve(request: web.BaseRequest) -> web.StreamResponse:
             return web.Response(
-                body=b"#EXTM3U\nhttps://media.example/ch1/a.ts\n", content_type="application/vnd.apple.mpegurl"
+                body=b"#EXTM3U\n#EXT-X-TARGETDURATION:6\n#EXTINF:6,\nhttps://media.example/ch1/a.ts\n",
+                content_type="application/vnd.apple.mpegurl",
             )
 
         gate = await start_gate((await start_origin(serve))[0], **LOCAL)

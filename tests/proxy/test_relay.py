@@ -185,6 +185,8 @@ e.ts
 
 
 class TestPlaylists:
+    """As whoever may see all of a stream gets them."""
+
     async def test_their_uris_stay_in_the_session(
         self, start_gate: Any, start_origin: Any, ask: Any, open_link: Any
     ) -> None:
@@ -193,7 +195,7 @@ class TestPlaylists:
 
         url, seen = await start_origin(serve)
         gate = await start_gate(url)
-        link = await open_link(gate, "/ch1/index.m3u8", gate.token("ch1"))
+        link = await open_link(gate, "/ch1/index.m3u8", gate.token("ch1", dvr=True, copy=True))
         front = link.removesuffix("/ch1/index.m3u8")
         got = await ask(gate, link, headers={"Range": "bytes=0-99", "Accept-Encoding": "gzip"})
         expected = PLAYLIST.format(origin=front, gate=front).replace('"/ch1/key"', f'"{front}/ch1/key"')
@@ -216,7 +218,7 @@ class TestPlaylists:
             return web.Response(body=b"\n".join(lines))
 
         gate = await start_gate((await start_origin(serve))[0])
-        link = await open_link(gate, "/ch1/index.m3u8", gate.token("ch1"))
+        link = await open_link(gate, "/ch1/index.m3u8", gate.token("ch1", dvr=True, copy=True))
         front = link.removesuffix("/ch1/index.m3u8").encode()
         got = await ask(gate, link)
         assert got.headers["Transfer-Encoding"] == "chunked"
@@ -230,7 +232,7 @@ class TestPlaylists:
             return web.Response(body=b"#EXTM3U\n" + b"x" * 70_000)
 
         gate = await start_gate((await start_origin(serve))[0])
-        link = await open_link(gate, "/ch1/index.m3u8", gate.token("ch1"))
+        link = await open_link(gate, "/ch1/index.m3u8", gate.token("ch1", dvr=True, copy=True))
         assert (await ask(gate, link)).status == 502
 
 

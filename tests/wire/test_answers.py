@@ -35,6 +35,15 @@ def test_a_redirect_says_where_and_no_more() -> None:
     answer = redirect("/_s/T/x", "r1", [])
     assert (answer.status, answer.body) == (302, b"")
     assert dict(answer.fields)["Location"] == "/_s/T/x"
+    assert "Set-Cookie" not in dict(answer.fields)
+
+
+def test_a_redirect_may_set_the_cookie_of_its_session() -> None:
+    answer = redirect("/x", "r1", [("Vary", "Origin")], "_gate_session=T; Path=/; HttpOnly")
+    assert [value for name, value in answer.fields if name == "Set-Cookie"] == [
+        "_gate_session=T; Path=/; HttpOnly"
+    ]
+    assert answer.fields[:-1] == redirect("/x", "r1", [("Vary", "Origin")]).fields
 
 
 @pytest.mark.parametrize("asked", [None, "range, x-token"])
@@ -60,3 +69,21 @@ def test_cors(origins: list[str], origin: str | None, allowed: str | None, varie
     assert fields.get("Access-Control-Allow-Origin") == allowed
     assert ("Access-Control-Expose-Headers" in fields) == (allowed is not None)
     assert ("Vary" in fields) == varies
+    # Cookies are sent along to a site that is named, if the gate has use of them; never to whoever asks.
+    assert "Access-Control-Allow-Credentials" not in fields
+    named = allowed == "https://p"
+    with_cookies = dict(cors_fields(Cors(frozenset(origins), credentials=True), origin))
+    assert with_cookies == {**fields, **({"Access-Control-Allow-Credentials": "true"} if named else {})}
+
+
+@pytest.mark.parametrize(("origins", "credentials"), [(["https://p"], "true"), (["*"], None)])
+def test_every_answer_of_its_own_says_whether_cookies_may_be_sent(
+    origins: list[str], credentials: str | None
+) -> None:
+    cors = cors_fields(Cors(frozenset(origins), credentials=True), "https://p")
+    for answer in (
+        problem(Deny(Reason.TOKEN_MISSING), "r1", cors),
+        redirect("/x", "r1", cors),
+        preflight("r1", cors, 5, None),
+    ):
+        assert dict(answer.fields).get("Access-Control-Allow-Credentials") == credentials
