@@ -60,7 +60,8 @@ class Explanation:
     """A decision at the Unix time `now`, and everything that led there. No field holds a credential.
 
     `place` is None where the request was refused for itself, `token` and `ticket` where there was none to
-    read. `status` is None where the origin gives it.
+    read. `served` is what the origin is asked for, which may be less, and `sight` what a manifest is held to.
+    `status` is None where the origin gives it.
     """
 
     decision: Decision
@@ -72,6 +73,8 @@ class Explanation:
     ticket: Ticket | None = None
     refusal: Deny | None = None
     ends_at: float | None = None
+    served: Place | None = None
+    sight: Warrant | None = None
 
     @property
     def permitted(self) -> bool:
@@ -107,7 +110,7 @@ class Explanation:
         """The URL that the origin is asked for, once the request is served."""
         if self.place is None or self.decision in (Decision.DENY, Decision.PREFLIGHT):
             return None
-        return self.place.rule.origin.url + self.place.target.raw
+        return self.place.rule.origin.url + (self.served or self.place).target.raw
 
 
 def explain(
@@ -159,7 +162,16 @@ def explain(
         steps.append(f"forwarded under {name}: {value}, as create and update are not both granted")
     questions = [*_questions(verdict, place, revoked), *([_OWNERSHIP] if owned else [])]
     return Explanation(
-        _name(verdict), now, tuple(steps), tuple(questions), place, token, ticket, ends_at=_end(verdict, now)
+        _name(verdict),
+        now,
+        tuple(steps),
+        tuple(questions),
+        place,
+        token,
+        ticket,
+        ends_at=_end(verdict, now),
+        served=_permit_of(verdict).place,
+        sight=_permit_of(verdict).sight,
     )
 
 

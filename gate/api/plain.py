@@ -7,10 +7,12 @@ from typing import Any
 from gate.api.explanation import Explanation
 from gate.core.media import Facts
 from gate.core.policy import StreamRule
+from gate.core.reasons import Deny
 from gate.core.ticket import Ticket
 from gate.core.token import Token, Warrant
 from gate.core.verdicts import Place
 from gate.core.windows import ALWAYS_MS, Moving, Span
+from gate.media.listing import Listing
 
 
 def to_plain(explanation: Explanation) -> dict[str, Any]:
@@ -34,6 +36,29 @@ def to_plain(explanation: Explanation) -> dict[str, Any]:
         "open_questions": list(explanation.open_questions),
         "token": _token_json(explanation.token) if explanation.token else None,
         "session": _ticket_json(explanation.ticket) if explanation.ticket else None,
+    }
+
+
+def plain_listing(listing: Listing | None, refusal: Deny | None) -> dict[str, Any] | None:
+    """A manifest's entries as plain data, and why it is refused, if it is; None where it was not looked at."""
+    if listing is None and refusal is None:
+        return None
+    entries = [
+        {
+            "name": entry.name,
+            "from": entry.span.start_ms / 1000 if entry.span else None,
+            "to": entry.span.end_ms / 1000 if entry.span else None,
+            "kept": entry.kept,
+            "why": entry.why.name.lower(),
+        }
+        for entry in (listing.entries if listing else ())
+    ]
+    return {
+        "reason": refusal.reason.value if refusal else None,
+        "detail": refusal.detail or None if refusal else None,
+        "form": listing.form if listing else None,
+        "older": listing.older if listing else 0,
+        "entries": entries,
     }
 
 

@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "revoke": "Revoke tokens, subjects or sessions.",
     "reload": "Have a running gate read its policy again.",
     "explain": "Say how a request would be decided, and why.",
+    "clip": "Print a manifest as a token would see it.",
     "demo": "Watch a live stream pass through the gate.",
     "schema": "Print the JSON Schema of policy files.",
 }

@@ -18,7 +18,10 @@ from gate.errors import UsageError
 from gate.wire.redaction import redact
 
 if TYPE_CHECKING:
-    from gate.api.explanation import Fields
+    from gate.api.explanation import Explanation, Fields
+    from gate.core.policy import Policy
+    from gate.core.reasons import Deny
+    from gate.media.listing import Listing
 
 _URL: Final = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 _HEADER: Final = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(.*?)[ \t]*", re.DOTALL)
@@ -30,6 +33,7 @@ Examples:
   gate explain --config gate.yaml "http://127.0.0.1:8080/cam1/index.m3u8?token=eyJ..."
   gate explain --config gate.yaml --token eyJ... /cam1/2026/05/04/13/00/00-02000.ts
   gate token --config gate.yaml --all --live | gate explain --config gate.yaml --token - /cam1/index.m3u8
+  gate explain --config gate.yaml --token eyJ... --manifest @origin /cam1/index-1767225600-7200.m3u8
   gate explain --config gate.yaml --token eyJ... --at 2026-05-04T13:00:00Z --ip 192.0.2.7 /cam1/index.m3u8
 
 Status 0: permitted, as far as the policy and the token can say. Status 1: refused. Status 2: not explained.
@@ -47,6 +51,12 @@ Status 0: permitted, as far as the policy and the token can say. Status 1: refus
 @click.option(
     "--at", type=moment, metavar="T", help="When the request comes: now, -2h, a date.  [default: now]"
 )
+@click.option(
+    "--manifest",
+    "manifest",
+    metavar="FILE",
+    help="What the origin answers (- is stdin, @origin asks it): say which of its segments are kept, and why.",
+)
 @json_option
 @click.argument("url")
 def command(
@@ -56,17 +66,19 @@ def command(
     address: str,
     headers: tuple[str, ...],
     at: int | None,
+    manifest: str | None,
     as_json: bool,
     url: str,
 ) -> int:
     """Say how a request for URL would be decided, and why.
 
     URL is a path with its query, or a whole URL, of which only those count: byte for byte, as a client sends
-    them. Nothing is asked of store, origin or jwks, so what they have a say in is said to be open.
+    them. Nothing is asked of store, origin or jwks, so what they have a say in is said to be open; with
+    --manifest, what of the origin's manifest would be served is said as well.
     """
     from gate.api.explanation import explain
-    from gate.api.plain import to_plain
-    from gate.cli.wording import print_explanation
+    from gate.api.plain import plain_listing, to_plain
+    from gate.cli.wording import print_explanation, print_listing
     from gate.core.ticket import TicketKeys
     from gate.core.verdicts import Ask
 
@@ -75,6 +87,8 @@ def command(
     except ValueError:
         raise UsageError(f"--ip takes an address such as 192.0.2.7, not {address!r}") from None
     config = load_policy(config_path)
+    if token_text == "-" == manifest:
+        raise UsageError("only one of the token and the manifest can be read from stdin")
     if token_text == "-":
         token_text = sys.stdin.read()
     token_text = token_text.strip() if token_text else None
@@ -82,11 +96,33 @@ def command(
     tickets = TicketKeys(config.ticket_keys) if config.ticket_keys else None
     now = time.time() if at is None else float(at)
     explanation = explain(config.policy, ask, token_text, now, tickets=tickets)
+    listing, refusal = None, None
+    if manifest is not None and explanation.served is not None:
+        listing, refusal = _list(explanation, config.policy, manifest)
     if as_json:
-        click.echo(redact(json.dumps(to_plain(explanation), indent=2)))
+        more = {} if manifest is None else {"manifest": plain_listing(listing, refusal)}
+        click.echo(redact(json.dumps(to_plain(explanation) | more, indent=2)))
     else:
         print_explanation(explanation)
-    return 0 if explanation.permitted else 1
+        print_listing(listing, refusal)
+    return 0 if explanation.permitted and refusal is None else 1
+
+
+def _list(explanation: Explanation, policy: Policy, source: str) -> tuple[Listing | None, Deny | None]:
+    """The entries of the origin's manifest, as far as it can be read, and why it is refused, if it is."""
+    from gate.cli.manifest import fetch_manifest, hand_out_explained, read_manifest
+    from gate.core.reasons import Deny
+    from gate.media.links import Links
+    from gate.media.listing import list_entries
+
+    place, now, most = explanation.served, explanation.now, policy.limits.manifest
+    assert place is not None
+    body = fetch_manifest(place, policy) if source == "@origin" else read_manifest(source, most)
+    links = Links(policy, place, host=None, now=now)
+    handed = hand_out_explained(body, explanation, links)
+    listing = list_entries(body, place, explanation.sight, links, now)
+    refusal = handed if isinstance(handed, Deny) else None
+    return (None, refusal or listing) if isinstance(listing, Deny) else (listing, refusal)
 
 
 def read_target(url: str) -> str:

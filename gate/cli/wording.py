@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import Final
 
 import click
@@ -11,8 +12,10 @@ import click
 from gate.api.explanation import Decision, Explanation
 from gate.core.grants import Action, Grant
 from gate.core.media import Facts, Kind
+from gate.core.reasons import Deny
 from gate.core.token import Token, Warrant
 from gate.core.windows import ALWAYS_MS, LAST_SECOND, Moving, Span
+from gate.media.listing import Listing
 from gate.wire.redaction import redact
 
 _MOST_NAMES: Final = 10
@@ -75,6 +78,33 @@ def say(explanation: Explanation) -> Iterator[str]:
         if ticket.subject is not None:
             yield f"  subject  {ticket.subject!r}"
         yield from _say_warrant(ticket.warrant)
+
+
+def print_listing(listing: Listing | None, refusal: Deny | None) -> None:
+    """What becomes of a manifest is on stdout, and of its entries, in runs of those that fare alike."""
+    if refusal is not None:
+        rule = refusal.reason.rule
+        said = refusal.detail or rule.title
+        click.echo(redact(f"Manifest: refused: {refusal.reason.value} ({rule.status}): {said}"))
+    if listing is None:
+        return
+    kept = sum(entry.kept for entry in listing.entries)
+    counts = f": {kept} of {len(listing.entries)} segments are kept" if listing.entries else ""
+    click.echo(f"Manifest: {listing.form}{counts}")
+    for (is_kept, why), group in groupby(listing.entries, key=lambda entry: (entry.kept, entry.why)):
+        entries = list(group)
+        first, last = entries[0], entries[-1]
+        names = first.name if first is last else f"{first.name} to {last.name} ({len(entries)})"
+        times = _say_entries(first.span, last.span)
+        click.echo(redact(f"  {'kept' if is_kept else 'cut '}  {names}{times}: {why.value}"))
+    if listing.older:
+        click.echo(f"  {listing.older} older ones are not looked at")
+
+
+def _say_entries(first: Span | None, last: Span | None) -> str:
+    if first is None or last is None:
+        return ""
+    return f", {say_time(first.start_ms / 1000)} to {say_time(last.end_ms / 1000)}"
 
 
 def say_time(seconds: float) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -46,6 +47,18 @@ def test_a_token_has_no_say_where_none_is_needed(policy):
     assert found.decision is Decision.PERMIT
     assert found.token is None
     assert found.forwards_to == "http://127.0.0.1:9000/base/public/x"
+
+
+def test_what_is_clipped_says_what_the_origin_is_asked_for(policy, sign):
+    policy = replace(policy, rules=(replace(policy.rules[1], clips_overrun=True),))
+    token = sign(dvr=True, **{"from": 1000, "to": 2000})
+    found = explain(policy, ask("/cam1/archive/1500/1000/mpegts"), token, time.time())
+    assert found.decision is Decision.SESSION
+    assert found.forwards_to == "http://127.0.0.1:9000/base/cam1/archive/1500/500/mpegts"
+    assert found.place.target.raw == "/cam1/archive/1500/1000/mpegts"
+    said = "a part of the time is allowed, and the origin is asked for that: /cam1/archive/1500/500/mpegts"
+    assert said in found.steps
+    assert found.instead == ()
 
 
 def test_options_without_a_preflights_headers_is_a_request(policy, sign):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -80,3 +83,43 @@ def sign() -> Callable[..., str]:
         return jwt.sign({name: value for name, value in claims.items() if value is not None}, key)
 
     return make
+
+
+@dataclass
+class CannedOrigin:
+    """Where it is, what it answers to which target, and what it was asked: target and header fields."""
+
+    url: str
+    answers: dict[str, bytes] = field(default_factory=dict)
+    statuses: dict[str, int] = field(default_factory=dict)
+    fields: dict[str, str] = field(default_factory=dict)
+    asked: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+
+
+@pytest.fixture
+def origin() -> Iterator[CannedOrigin]:
+    """A real server in a thread; it answers 404 to what it knows nothing of."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            canned.asked.append((self.path, dict(self.headers.items())))
+            body = canned.answers.get(self.path)
+            self.send_response(canned.statuses.get(self.path, 404 if body is None else 200))
+            for name, value in (canned.fields if body is not None else {}).items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body or b"")))
+            self.end_headers()
+            self.wfile.write(body or b"")
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        canned = CannedOrigin(f"http://127.0.0.1:{server.server_port}")
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield canned
+        finally:
+            server.shutdown()
+            thread.join()

@@ -104,20 +104,26 @@ def test_a_manifest_opens_a_session(ask, sign):
 
 
 def test_what_lies_across_a_bound_is_told_with_what_lies_within(ask, sign):
-    token = sign(dvr=True, windows=[{"from": 1000, "to": 2000}, {"from": 3000, "to": 4000}])
-    shown = ask("--token", token, "/cam1/index-1500-2000.fmp4.m3u8?x=1")[1]
+    windows = [{"from": 1000, "to": 2000}, {"from": 3000, "to": 4000}]
+    token = sign(dvr=True, copy=True, windows=windows)
+    shown = ask("--token", token, "/cam1/archive-1500-2000.mp4?x=1")[1]
     assert (shown["reason"], shown["status"]) == ("partly_outside_window", 403)
-    assert shown["instead"] == ["/cam1/index-1500-500.fmp4.m3u8?x=1", "/cam1/index-3000-500.fmp4.m3u8?x=1"]
-    assert (shown["asked"]["from"], shown["asked"]["to"], shown["asked"]["kind"]) == (1500, 3500, "dvr")
-    assert shown["facts"]["granted"] == {
-        "live": True,
-        "dvr": True,
-        "copy": False,
-        "windows": [{"from": 1000, "to": 2000}, {"from": 3000, "to": 4000}],
-    }
+    assert shown["instead"] == ["/cam1/archive-1500-500.mp4?x=1", "/cam1/archive-3000-500.mp4?x=1"]
+    assert (shown["asked"]["from"], shown["asked"]["to"], shown["asked"]["kind"]) == (1500, 3500, "copy")
+    assert shown["facts"]["granted"] == {"live": True, "dvr": True, "copy": True, "windows": windows}
     # What is open-ended has no form for a part of it, and what lies outside has no part within.
-    assert ask("--token", token, "/cam1/index-1500-now.m3u8")[1]["instead"] == []
-    assert ask("--token", token, "/cam1/index-2000-1000.m3u8")[1]["instead"] == []
+    growing = ask("--token", token, "/cam1/archive/1500/now/mpegts")[1]
+    assert (growing["reason"], growing["instead"]) == ("partly_outside_window", [])
+    outside = ask("--token", token, "/cam1/archive-2000-1000.mp4")[1]
+    assert (outside["reason"], outside["instead"]) == ("outside_window", [])
+
+
+@pytest.mark.parametrize("form", ["index-1500-2000.fmp4.m3u8?x=1", "index-1500-now.m3u8", "index.m3u8"])
+def test_a_manifest_that_lies_across_a_bound_is_permitted(ask, sign, form):
+    token = sign(dvr=True, live=False, windows=[{"from": 1000, "to": 2000}, {"from": 3000, "to": 4000}])
+    status, shown = ask("--token", token, f"/cam1/{form}")
+    assert (status, shown["permitted"], shown["instead"]) == (0, True, [])
+    assert "of the manifest is served what the token's rights and windows allow" in shown["steps"]
 
 
 def test_an_endless_stream_ends_with_its_window(ask, sign):
@@ -126,9 +132,10 @@ def test_an_endless_stream_ends_with_its_window(ask, sign):
     status, shown = ask("--token", token, "--at", str(now), f"/cam1/timeshift_abs-{now - 1400}.ts")
     assert status == 0
     assert (shown["ends_at"], shown["asked"]["moving"]) == (now + 400, True)
-    # A manifest of the same would list what comes after the window.
-    shown = ask("--token", token, "--at", str(now), f"/cam1/timeshift_abs-{now - 1400}.m3u8")[1]
-    assert shown["reason"] == "partly_outside_window"
+    # A manifest of the same is held to the window, for as long as its session lives.
+    status, shown = ask("--token", token, "--at", str(now), f"/cam1/timeshift_abs-{now - 1400}.m3u8")
+    assert (status, shown["permitted"]) == (0, True)
+    assert shown["ends_at"] != now + 400
 
 
 def test_the_keys_of_the_json_are_always_the_same(ask, sign):

@@ -85,9 +85,11 @@ def test_what_is_asked_for_in_words(tell, sign, zone, path, asks, of):
 
 
 def test_what_lies_across_a_bound_is_told_with_what_lies_within(tell, sign):
-    token = sign(dvr=True, **{"from": NOON, "to": NOON + 60})
-    shown = tell("--token", token, f"/cam1/archive-{NOON - 5}-30.m3u8")
-    assert f"  instead  /cam1/archive-{NOON}-25.m3u8 lies within the window\n" in shown
+    token = sign(dvr=True, copy=True, **{"from": NOON, "to": NOON + 60})
+    shown = tell("--token", token, f"/cam1/archive-{NOON - 5}-30.mp4")
+    assert f"  instead  /cam1/archive-{NOON}-25.mp4 lies within the window\n" in shown
+    # Of a manifest what lies within is served.
+    assert "  instead  " not in tell("--token", token, f"/cam1/archive-{NOON - 5}-30.m3u8")
 
 
 def test_a_token_in_words(tell, sign):
