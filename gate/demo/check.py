@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
 import aiohttp
@@ -36,6 +37,18 @@ class Finding:
     @property
     def agrees(self) -> bool:
         return self.got == self.link.steps
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a playlist says of a segment: its name, and when it begins and ends (Unix seconds)."""
+
+    name: str
+    start_s: float
+    end_s: float
+
+    def overlaps(self, start_s: float, end_s: float) -> bool:
+        return self.start_s < end_s and self.end_s > start_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,25 +142,42 @@ class _Viewer:
         return await self._play_endless(path, statuses)
 
     async def _play_playlist(self, path: str, statuses: tuple[int, ...]) -> Outcome:
-        """The playlist and its newest segment, both as the origin has them."""
+        """The playlist and its newest segment, both as the origin has them. Of a playlist that is clipped,
+        what lies in the window: all of that, and nothing else."""
         at_origin = self._origin_url + self._link.path.partition("?")[0]
         before = await self._ask(at_origin)
         playlist = await self._ask(self._gate_url + path)
         statuses = (*statuses, playlist.status)
         if playlist.status != 200:
             return Outcome(statuses, playlist.reason)
-        if playlist.body != before.body and playlist.body != (await self._ask(at_origin)).body:
-            return Outcome(statuses, fault="the playlist is not the origin's")
-        names = [line for line in playlist.body.decode().splitlines() if line and not line.startswith("#")]
-        if not names or ":" in names[-1] or names[-1].startswith("/"):
+        listed = entries_of(playlist.body)
+        if not listed or any(":" in entry.name or entry.name.startswith("/") for entry in listed):
             return Outcome(statuses, fault="the playlist's entries do not stay under its link")
-        segment = await self._ask(f"{self._gate_url}{path.partition('?')[0].rpartition('/')[0]}/{names[-1]}")
+        folders = f"{self._gate_url}{path.partition('?')[0].rpartition('/')[0]}", at_origin.rpartition("/")[0]
+        if self._link.clipped_to is None:
+            if playlist.body != before.body and playlist.body != (await self._ask(at_origin)).body:
+                return Outcome(statuses, fault="the playlist is not the origin's")
+            return await self._play_segment(*folders, listed[-1].name, statuses)
+        cut = [entry for entry in entries_of(before.body) if not entry.overlaps(*self._link.clipped_to)]
+        if [one for one in entries_of(before.body) if one not in cut] != listed or not cut:
+            return Outcome(statuses, fault="the playlist is not what the origin has of the window")
+        if not playlist.body.endswith(b"#EXT-X-ENDLIST\n"):
+            return Outcome(statuses, fault="the playlist does not end with the window")
+        outcomes = [await self._play_segment(*folders, entry.name, statuses) for entry in listed]
+        if (beyond := await self._ask(f"{folders[0]}/{cut[-1].name}")).status != 403:
+            return Outcome(statuses, fault=f"a segment beyond the window answers {beyond.status}")
+        return next((outcome for outcome in outcomes if not outcome.plays), outcomes[-1])
+
+    async def _play_segment(
+        self, gate_folder: str, origin_folder: str, name: str, statuses: tuple[int, ...]
+    ) -> Outcome:
+        segment = await self._ask(f"{gate_folder}/{name}")
         statuses = (*statuses, segment.status)
         if segment.status != 200:
             return Outcome(statuses, segment.reason)
         if not is_transport_stream(segment.body) or len(segment.body) % PACKET:
             return Outcome(statuses, fault="the segment is not MPEG-TS")
-        if segment.body != (await self._ask(f"{at_origin.rpartition('/')[0]}/{names[-1]}")).body:
+        if segment.body != (await self._ask(f"{origin_folder}/{name}")).body:
             return Outcome(statuses, fault="the segment is not the origin's")
         return Outcome(statuses)
 
@@ -204,6 +234,20 @@ class _Viewer:
         ) as response:
             fields = {name.lower(): value for name, value in response.headers.items()}
             return _Answer(response.status, fields, await response.read())
+
+
+def entries_of(playlist: bytes) -> list[Entry]:
+    """The entries that a media playlist of the demo lists, each of which has its date."""
+    entries, start_s, lasts_s = [], 0.0, 0.0
+    for line in playlist.decode("utf-8", "replace").splitlines():
+        tag, _, value = line.partition(":")
+        if tag == "#EXT-X-PROGRAM-DATE-TIME":
+            start_s = datetime.fromisoformat(value).timestamp()
+        elif tag == "#EXTINF":
+            lasts_s = float(value.partition(",")[0])
+        elif line and not line.startswith("#"):
+            entries.append(Entry(line, start_s, start_s + lasts_s))
+    return entries
 
 
 def is_transport_stream(body: bytes) -> bool:

@@ -63,7 +63,8 @@ class Step:
 @dataclass(frozen=True, slots=True)
 class Link:
     """A URL to try. `session_s` is how long its sessions last, where that is not as long as the token, and
-    `runs_s` how long its response does, where the token's window ends it.
+    `runs_s` how long its response does, where the token's window ends it. `clipped_to` (Unix seconds) is the
+    window that its playlist reaches beyond at the origin.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Link:
     steps: tuple[Step, ...]
     session_s: int | None = None
     runs_s: int | None = None
+    clipped_to: tuple[int, int] | None = None
 
     @property
     def openings(self) -> tuple[Outcome, ...]:

@@ -20,6 +20,8 @@ _ENDLESS_SESSION_S: Final = 5
 _WINDOW_AGO_S: Final = 110
 _WINDOW_S: Final = 60
 _SHIFTED_S: Final = 6
+# As much as the cameras keep.
+_REWIND_S: Final = 3600
 
 
 _PLAYLIST: Final = Outcome((302, 200, 200))
@@ -162,8 +164,17 @@ def _archive(sign: Sign, now_s: int) -> tuple[Link, ...]:
         ),
         Link(
             "across", group, "Across its end", archive(f"index-{end_s - 20}-30.m3u8"), Media.PLAYLIST,
-            "Twenty seconds of the window and ten beyond it. `gate explain` writes the URL that would play.",
-            (refused(Reason.PARTLY_OUTSIDE_WINDOW),),
+            "Twenty seconds of the window and ten beyond it. The playlist is clipped: it ends with the window, "
+            "and its segments play.",
+            (opens(_PLAYLIST),),
+            clipped_to=(start_s, end_s),
+        ),
+        Link(
+            "rewind", group, "An hour to rewind", archive(f"rewind-{_REWIND_S}.m3u8"), Media.PLAYLIST,
+            "Live, with an hour to go back in. The token has no right to live: of all that, the playlist lists "
+            "the minute of the window, and says that it is complete.",
+            (opens(_PLAYLIST),),
+            clipped_to=(start_s, end_s),
         ),
         Link(
             "no-archive", group, "No right to the archive", archive(minute, live=True, dvr=None),
@@ -190,6 +201,13 @@ def _archive(sign: Sign, now_s: int) -> tuple[Link, ...]:
             "download", group, "Download, single use", archive(download, copy=True, single_use=True),
             Media.FILE, "Ten seconds as an MP4 need `copy`. The token is good for one download.",
             (opens(_PART), refused(Reason.SESSION_LIMIT)),
+        ),
+        Link(
+            "download-across", group, "Download across its end",
+            archive(f"archive-{end_s - 20}-30.mp4", copy=True), Media.FILE,
+            "A file is not cut on its way: what lies across a bound is refused. `gate explain` writes the URL "
+            "that would play; with `on_overrun: clip` the gate asks the origin for that.",
+            (refused(Reason.PARTLY_OUTSIDE_WINDOW),),
         ),
         Link(
             "no-copy", group, "No right to download", archive(download), Media.FILE,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import aiohttp
 import pytest
@@ -31,10 +32,12 @@ class Viewer:
     start: int
     end: int
     statuses: dict[str, int] = field(default_factory=dict)
+    decoded: dict[bytes, list[float]] = field(default_factory=dict)
 
     def token(self, **claims: Any) -> str:
-        return self.stage._sign(
-            {
+        every = {
+            name: value
+            for name, value in {
                 "grants": {"read": {"resources": ["cam1"]}},
                 "dvr": True,
                 "copy": True,
@@ -42,8 +45,10 @@ class Viewer:
                 "to": self.end,
                 "exp": int(time.time()) + 600,
                 **claims,
-            }
-        )
+            }.items()
+            if value is not None
+        }
+        return self.stage._sign(every)
 
     async def get(self, name: str, **claims: Any) -> bytes:
         """What comes of it, up to its end or until it is cut; nothing where it is refused."""
@@ -60,6 +65,25 @@ class Viewer:
                 pass
         return body
 
+    async def play(self, name: str, **claims: Any) -> tuple[list[float], bool]:
+        """The instants that the pictures of all segments of a playlist show, fetched as a player does it; and
+        whether the playlist is complete."""
+        url = URL(f"{self.stage.url}/cam1/{name}?token={self.token(**claims)}", encoded=True)
+        async with self.http.get(url) as answer:
+            assert answer.status == 200, await answer.text()
+            playlist, link = await answer.text(), str(answer.url)
+        shown = []
+        for entry in playlist.splitlines():
+            if entry and not entry.startswith("#"):
+                async with self.http.get(URL(urljoin(link, entry), encoded=True)) as answer:
+                    assert answer.status == 200, await answer.text()
+                    body = await answer.read()
+                # The same bytes show the same.
+                if body not in self.decoded:
+                    self.decoded[body] = await instants_of(body)
+                shown += self.decoded[body]
+        return shown, playlist.endswith("#EXT-X-ENDLIST\n")
+
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def viewer(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Viewer]:
@@ -72,26 +96,55 @@ async def viewer(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[View
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-def names(playlist: bytes) -> list[str]:
-    return [line for line in playlist.decode().splitlines() if line and not line.startswith("#")]
-
-
 def dated(at: int, suffix: str) -> str:
     return f"{datetime.fromtimestamp(at, UTC):%Y/%m/%d/%H/%M/%S}{suffix}"
 
 
-@pytest.mark.parametrize("form", ["index-{0}-{1}.m3u8", "mono-{0}-{1}.m3u8", "archive/{0}/{1}/index.m3u8"])
-async def test_a_playlist_of_the_window_leads_to_it_alone(viewer: Viewer, form: str) -> None:
-    name = form.format(viewer.start, _LASTS_S)
-    listed = names(await viewer.get(name))
-    assert len(listed) == _LASTS_S // 2 + 1
-    shown = []
-    for entry in listed:
-        shown += await instants_of(await viewer.get(entry.replace("../../../", "")))
+@pytest.mark.parametrize(
+    "form",
+    [
+        # Of the window itself, across its end, its beginning and both, and on to now.
+        *("index-{0}-{1}.m3u8", "mono-{0}-{1}.m3u8", "archive/{0}/{1}/index.m3u8", "index-{0}-{3}.m3u8"),
+        *(
+            "index-{2}-{1}.m3u8",
+            "video-{2}-{3}.m3u8",
+            "archive/{2}/{3}/index.m3u8",
+            "index-1000000000-999999999.m3u8",
+        ),
+        *("index-{0}-now.m3u8", "archive-{2}-now.m3u8", "archive/{2}/now/index.m3u8", "timeshift_abs-{0}.m3u8"),
+        *("rewind-{4}.m3u8", "rewind-3600.m3u8"),
+    ],
+)
+async def test_a_playlist_leads_to_the_window_alone(viewer: Viewer, form: str) -> None:
+    begins = viewer.start - 10
+    name = form.format(viewer.start, _LASTS_S, begins, _LASTS_S + 30, int(time.time()) - begins)
+    shown, ended = await viewer.play(name)
+    first = begins if "-{2}-{1}." in form else viewer.start
+    last = min(viewer.end, first + _LASTS_S)
     # Players need whole segments: the ones at the edges reach a second beyond it, and no further.
     assert min(shown) == viewer.start - 1
-    assert max(shown) < viewer.end
-    assert len(shown) == (_LASTS_S + 1) * 10
+    assert max(shown) == pytest.approx(last // 2 * 2 + (2 if last % 2 else 0) - 0.1)
+    assert len(shown) == round((max(shown) + 0.1 - min(shown)) * 10)
+    assert ended
+
+
+async def test_with_two_windows_a_playlist_leads_to_both_and_not_between(viewer: Viewer) -> None:
+    windows = [
+        {"from": viewer.start, "to": viewer.start + 4},
+        {"from": viewer.start + 14, "to": viewer.start + 18},
+    ]
+    shown, ended = await viewer.play("rewind-3600.m3u8", windows=windows, **{"from": None, "to": None})
+    seconds = sorted({int(instant) - viewer.start for instant in shown})
+    assert seconds == [*range(-1, 5), *range(13, 19)]
+    assert ended
+
+
+async def test_with_the_right_to_live_a_live_playlist_is_left_as_it_is(viewer: Viewer) -> None:
+    claims = {"live": True, "dvr": None, "from": None, "to": None}
+    shown, ended = await viewer.play("index.m3u8", **claims)
+    assert max(shown) - min(shown) == pytest.approx(19.9)
+    assert min(shown) > time.time() - 26
+    assert not ended
 
 
 async def test_of_all_segments_those_of_the_window_alone_are_let_out(viewer: Viewer) -> None:
@@ -135,13 +188,14 @@ async def test_a_stream_ends_with_the_window(viewer: Viewer, form: str) -> None:
 @pytest.mark.parametrize(
     "form",
     [
-        *("index-{0}-now.m3u8", "archive/{0}/now/index.m3u8", "archive/{0}/now/mpegts", "rewind-{1}.m3u8"),
-        *("timeshift_abs-{0}.m3u8", "index.m3u8", "mpegts", "preview.jpg", "index.m3u8?utc={0}"),
-        *("timeshift_rel-5.ts", "timeshift_abs-{2}.ts", "index-{0}-99999.m3u8", "archive-0-9999999999.mp4"),
+        *("archive/{0}/now/mpegts", "index.m3u8", "mpegts", "preview.jpg", "index.m3u8?utc={0}"),
+        *("timeshift_rel-5.ts", "timeshift_abs-{2}.ts", "timeshift_rel-30.m3u8", "timeshift_abs-{2}.m3u8"),
+        *("archive-0-9999999999.mp4", "archive-{0}-60.ts", "rewind-30.m3u8", "index-{2}-1.m3u8"),
     ],
 )
 async def test_what_reaches_beyond_the_window_is_refused(viewer: Viewer, form: str) -> None:
     name = form.format(viewer.start, int(time.time()) - viewer.start - 5, viewer.start - 1)
     url = f"{viewer.stage.url}/cam1/{name}{'&' if '?' in name else '?'}token={viewer.token()}"
-    async with viewer.http.get(URL(url, encoded=True), allow_redirects=False) as answer:
+    # A live playlist is asked of the origin: there may be something of the window in it, and there is not.
+    async with viewer.http.get(URL(url, encoded=True)) as answer:
         assert answer.status == 403, await answer.text()
