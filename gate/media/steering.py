@@ -56,11 +56,12 @@ class _Member(NamedTuple):
     comma: int
 
 
-def steered(body: bytes, rebase: Rebase, base: bytes = b"") -> bytes | None:
+def steered(body: bytes, rebase: Rebase, base: bytes = b"", reload: Rebase | None = None) -> bytes | None:
     """The steering manifest with its URIs under the session link; every other byte stays as it is.
 
     None where the body is no steering manifest. `rebase` maps a URI as it stands to the URI to be handed out.
-    `base` is the gate's own ``scheme://host[:port]`` as the viewer names it.
+    `base` is the gate's own ``scheme://host[:port]`` as the viewer names it. `reload` maps what leads to the
+    next steering manifest, which is vouched for as this one was; else `rebase` does.
     """
     try:
         text = body.decode()
@@ -71,13 +72,13 @@ def steered(body: bytes, rebase: Rebase, base: bytes = b"") -> bytes | None:
         return None
     pieces: list[str] = []
     done = 0
-    for begin, end, put in _edits(text, rebase, base):
+    for begin, end, put in _edits(text, rebase, base, reload or rebase):
         pieces += [text[done:begin], put]
         done = max(done, end)
     return "".join([*pieces, text[done:]]).encode() if pieces else body
 
 
-def _edits(text: str, rebase: Rebase, base: bytes) -> list[tuple[int, int, str]]:
+def _edits(text: str, rebase: Rebase, base: bytes, reload: Rebase) -> list[tuple[int, int, str]]:
     """What is put in the place of what, in order."""
     edits: list[tuple[int, int, str]] = []
     for member in _strings(text):
@@ -85,7 +86,8 @@ def _edits(text: str, rebase: Rebase, base: bytes) -> list[tuple[int, int, str]]
             if _is_own(member.said, rebase):
                 edits.append((*_whole(text, member), ""))
         elif member.path == _RELOAD or member.path[:-1] in _CLONED:
-            handed = _handed(member.said, rebase, b"" if member.path == _RELOAD else base)
+            again = member.path == _RELOAD
+            handed = _handed(member.said, reload if again else rebase, b"" if again else base)
             if handed != member.said:
                 edits.append((member.begin, member.end, json.dumps(handed)))
     return edits

@@ -34,6 +34,9 @@ _SNIFF: Final = 256
 # A manifest that is larger is cut in a thread, so that others are served meanwhile.
 _LONG: Final = 256 * 1024
 _ETAG: Final = re.compile(r'\*|(?:W/)?("[^"]*")')
+# What a steering manifest may be called: by its suffix, or by the type that is registered for it.
+_STEERING_ROLES: Final = frozenset({Role.OTHER, Role.OBJECT})
+_STEERING: Final = re.compile(rb"json|steering-list", re.IGNORECASE)
 # What the origin says of its own bytes.
 READ_FIELDS: Final = frozenset({"content-length", "accept-ranges", "content-md5", "digest", "repr-digest"})
 _VALIDATORS: Final = frozenset({"etag", "last-modified"})
@@ -113,16 +116,21 @@ async def prepare(
 
 async def _steer(permit: Permit, reply: Reply, links: Links) -> Body:
     """What is no manifest, as it is; of a steering manifest the URIs are brought under the session."""
-    if not permit.prefix or permit.place.facts.role is not Role.OTHER or permit.place.method != "GET":
+    if not permit.prefix or permit.place.facts.role not in _STEERING_ROLES or permit.place.method != "GET":
         return Body(reply.chunks())
-    kinds = [value for name, value in reply.fields if name.lower() == b"content-type"]
-    if reply.status != 200 or not any(b"json" in kind.lower() for kind in kinds) or coding_of(reply.fields):
+    said = {name.lower(): value for name, value in reply.fields}
+    kind = said.get(b"content-type", b"")
+    # Of JSON that does not say how long it is, the end may be long in coming.
+    short = b"steering-list" in kind.lower() or b"content-length" in said
+    if reply.status != 200 or not short or not _STEERING.search(kind) or coding_of(reply.fields):
         return Body(reply.chunks())
     body = await reply.peek(_LOOK_AHEAD)
-    try:
-        steering = steered(body, links.hand_out, links.address) if len(body) <= _LOOK_AHEAD else None
-    except ForeignUriError:
-        steering = None
+    steering = None
+    if len(body) <= _LOOK_AHEAD:
+        try:
+            steering = steered(body, links.hand_out, links.address, links.location)
+        except ForeignUriError:
+            steering = None
     if steering is None or steering == body:
         return Body(reply.chunks())
     return Body(_once(steering), len(steering), READ_FIELDS)
