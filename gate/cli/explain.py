@@ -33,7 +33,7 @@ Examples:
   gate explain --config gate.yaml "http://127.0.0.1:8080/cam1/index.m3u8?token=eyJ..."
   gate explain --config gate.yaml --token eyJ... /cam1/2026/05/04/13/00/00-02000.ts
   gate token --config gate.yaml --all --live | gate explain --config gate.yaml --token - /cam1/index.m3u8
-  gate explain --config gate.yaml --token eyJ... --manifest @origin /cam1/index-1767225600-7200.m3u8
+  gate explain --config gate.yaml --token eyJ... --fetch /cam1/index-1767225600-7200.m3u8
   gate explain --config gate.yaml --token eyJ... --at 2026-05-04T13:00:00Z --ip 192.0.2.7 /cam1/index.m3u8
 
 Status 0: permitted, as far as the policy and the token can say. Status 1: refused. Status 2: not explained.
@@ -55,8 +55,9 @@ Status 0: permitted, as far as the policy and the token can say. Status 1: refus
     "--manifest",
     "manifest",
     metavar="FILE",
-    help="What the origin answers (- is stdin, @origin asks it): say which of its segments are kept, and why.",
+    help="The manifest that the origin answers (- is stdin): say which of its segments are kept, and why.",
 )
+@click.option("--fetch", is_flag=True, help="The same of the manifest that the origin answers now.")
 @json_option
 @click.argument("url")
 def command(
@@ -67,6 +68,7 @@ def command(
     headers: tuple[str, ...],
     at: int | None,
     manifest: str | None,
+    fetch: bool,
     as_json: bool,
     url: str,
 ) -> int:
@@ -74,7 +76,7 @@ def command(
 
     URL is a path with its query, or a whole URL, of which only those count: byte for byte, as a client sends
     them. Nothing is asked of store, origin or jwks, so what they have a say in is said to be open; with
-    --manifest, what of the origin's manifest would be served is said as well.
+    --manifest or --fetch, what of the origin's manifest would be served is said as well.
     """
     from gate.api.explanation import explain
     from gate.api.plain import plain_listing, to_plain
@@ -86,6 +88,8 @@ def command(
         ip_address(address)
     except ValueError:
         raise UsageError(f"--ip takes an address such as 192.0.2.7, not {address!r}") from None
+    if fetch and manifest is not None:
+        raise UsageError("--fetch asks the origin for what --manifest reads from a file: give one of them")
     config = load_policy(config_path)
     if token_text == "-" == manifest:
         raise UsageError("only one of the token and the manifest can be read from stdin")
@@ -97,10 +101,11 @@ def command(
     now = time.time() if at is None else float(at)
     explanation = explain(config.policy, ask, token_text, now, tickets=tickets)
     listing, refusal = None, None
-    if manifest is not None and explanation.served is not None:
+    looks = fetch or manifest is not None
+    if looks and explanation.served is not None:
         listing, refusal = _list(explanation, config.policy, manifest)
     if as_json:
-        more = {} if manifest is None else {"manifest": plain_listing(listing, refusal)}
+        more = {"manifest": plain_listing(listing, refusal)} if looks else {}
         click.echo(redact(json.dumps(to_plain(explanation) | more, indent=2)))
     else:
         print_explanation(explanation)
@@ -108,8 +113,11 @@ def command(
     return 0 if explanation.permitted and refusal is None else 1
 
 
-def _list(explanation: Explanation, policy: Policy, source: str) -> tuple[Listing | None, Deny | None]:
-    """The entries of the origin's manifest, as far as it can be read, and why it is refused, if it is."""
+def _list(explanation: Explanation, policy: Policy, source: str | None) -> tuple[Listing | None, Deny | None]:
+    """The entries of the manifest, as far as it can be read, and why it is refused, if it is.
+
+    `source` is its file; None: the origin is asked.
+    """
     from gate.cli.manifest import fetch_manifest, hand_out_explained, read_manifest
     from gate.core.reasons import Deny
     from gate.media.links import Links
@@ -117,7 +125,7 @@ def _list(explanation: Explanation, policy: Policy, source: str) -> tuple[Listin
 
     place, now, most = explanation.served, explanation.now, policy.limits.manifest
     assert place is not None
-    body = fetch_manifest(place, policy) if source == "@origin" else read_manifest(source, most)
+    body = fetch_manifest(place, policy) if source is None else read_manifest(source, most)
     links = Links(policy, place, host=None, now=now)
     handed = hand_out_explained(body, explanation, links)
     listing = list_entries(body, place, explanation.sight, links, now)

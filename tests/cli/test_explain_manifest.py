@@ -85,11 +85,11 @@ def test_standard_input(look, file):
 def test_the_origin(look, write_policy, origin):
     config = write_policy(origins={"origin": {"url": f"{origin.url}/base"}})
     origin.answers[f"/base{TARGET}"] = WHOLE.encode()
-    result = look("--manifest", "@origin", config=config)
+    result = look("--fetch", config=config)
     assert result.exit_code == 0
     assert "3 of 10 segments are kept" in result.stdout
     del origin.answers[f"/base{TARGET}"]
-    result = look("--manifest", "@origin", config=config)
+    result = look("--fetch", config=config)
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == f"gate: {origin.url}/base{TARGET}: the origin answers 404\n"
 
@@ -173,7 +173,13 @@ def test_older_ones_that_are_left_off_are_said(look, write_policy, sign, monkeyp
     assert result.stdout.splitlines()[-1].endswith(" older ones are not looked at")
 
 
+def test_one_manifest_at_a_time(look):
+    result = look("--fetch", "--manifest", "-", input=WHOLE)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "give one of them" in result.stderr
+
+
 def test_the_help_says_how(run):
     shown = run("explain", "--help").stdout
     assert "--manifest FILE" in shown
-    assert "--manifest @origin /cam1/index-1767225600-7200.m3u8" in shown
+    assert "--fetch /cam1/index-1767225600-7200.m3u8" in shown
