@@ -245,9 +245,16 @@ def test_a_mark_that_is_put_on_comes_off(at: Target, mark: Mark) -> None:
 
 def test_a_mark_vouches_for_what_the_url_does_not_say() -> None:
     mark = Mark(Role.SEGMENT, None, Span(1000, 5000), lag_ms=60_000)
-    for role in Role:
+    for role in set(Role) - {Role.MANIFEST}:
         found = vouch(Facts("cam1", role), mark)
         assert found == Facts("cam1", Role.SEGMENT, None, Span(1000, 5000), lag_ms=60_000, vouched=True)
+
+
+def test_what_a_manifest_lists_is_held_to_the_windows_whatever_it_was_handed_out_as() -> None:
+    facts = Facts("cam1", Role.MANIFEST)
+    assert vouch(facts, Mark(Role.SEGMENT, None, Span(1000, 5000))) is facts
+    assert vouch(facts, Mark(Role.OTHER, Kind.OBJECT)) is facts
+    assert vouch(facts, Mark(Role.MANIFEST, Kind.DVR)) == Facts("cam1", Role.MANIFEST, Kind.DVR, vouched=True)
 
 
 @pytest.mark.parametrize(("said", "found"), [(Kind.DVR, Kind.DVR), (Kind.LIVE, None)])
