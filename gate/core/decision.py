@@ -32,7 +32,7 @@ from gate.core.timeline import check_time, remains
 from gate.core.token import Token, Warrant
 from gate.core.verdicts import Admit, Ask, Issue, Opening, Outcome, Permit, Place, Refused
 from gate.core.windows import ALWAYS_MS, Moving, Span
-from gate.core.writes import actions_of, asks_ownership, precondition, writes_in_session
+from gate.core.writes import actions_of, asks_ownership, names_method, precondition, writes_in_session
 
 Trace = list[str]
 _SESSION: Final = frozenset({SESSION_NAME})
@@ -76,6 +76,8 @@ def locate(ask: Ask, policy: Policy, trace: Trace | None = None) -> Place | Deny
     if action is None or (action is not Action.READ and rule.access is not Access.PRIVATE):
         # What everybody may read nobody may write: a write needs a grant, and only a token has one.
         return Deny(Reason.METHOD_NOT_ALLOWED, f"{ask.method} is not served here", _allowed(rule))
+    if action is not Action.READ and names_method(target):
+        return Deny(Reason.METHOD_NOT_ALLOWED, "the query names a method of its own", _allowed(rule))
     sources = rule.application.sources if rule.application else DEFAULT_SOURCES
     token = find_token(target, ask.headers, sources)
     if isinstance(token, Deny):

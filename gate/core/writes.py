@@ -7,15 +7,27 @@ the session owns writes within a session only, because nothing else could own wh
 
 from __future__ import annotations
 
+from typing import Final
+
 from gate.core.checks import check_grant
 from gate.core.grants import Action
+from gate.core.target import Target
 from gate.core.token import Warrant
 from gate.core.verdicts import Place
+
+# Of Rails, Laravel, Symfony and their like, ASP.NET and OData.
+_METHOD_NAMES: Final = frozenset({"_method", "x-http-method-override", "x-http-method", "x-method-override"})
 
 
 def actions_of(place: Place) -> tuple[Action, ...]:
     """The actions of which one must be granted: a PUT creates or updates."""
     return (Action.CREATE, Action.UPDATE) if place.puts else (place.action,)
+
+
+def names_method(target: Target) -> bool:
+    """Whether the query names a method, as forms do that can only POST: many servers would take that for the
+    request's, whatever was decided on."""
+    return any(name.strip().lower() in _METHOD_NAMES for name, _ in target.pairs())
 
 
 def asks_ownership(place: Place, warrant: Warrant) -> bool:

@@ -44,7 +44,8 @@ async def name_created(permit: Permit, reply: Reply) -> str | None:
         return names_of(place)[-1] if _is_whole(place, place.target) else _target_name(place, place.target.raw)
     if reads_answer(place) and place.rule.created_field is not None:
         resource = _field(await reply.peek(_LONGEST_ANSWER), place.rule.created_field)
-        return None if resource is None else _resource_name(place, resource)
+        # What was there already is not new: an origin that writes to an object answers with its name as well.
+        return None if resource in (None, place.facts.resource) else _resource_name(place, str(resource))
     for name, value in reply.fields:
         if name.lower() == b"location":
             return _located(place, value.decode("latin-1"))

@@ -8,9 +8,11 @@ from itertools import product
 import pytest
 
 from gate.core.grants import Action, Grant, Grants
+from gate.core.reasons import Deny, Reason
+from gate.core.target import Target
 from gate.core.token import Warrant
 from gate.core.verdicts import Place
-from gate.core.writes import actions_of, asks_ownership, precondition, writes_in_session
+from gate.core.writes import actions_of, asks_ownership, names_method, precondition, writes_in_session
 
 Located = Callable[..., object]
 FILE = "/cam1/file.mp4"
@@ -97,3 +99,28 @@ def test_a_warrant_that_speaks_of_ownership_writes_in_a_session() -> None:
     for one, other in product((ALL, NAMED), repeat=2):
         assert not writes_in_session(warrant(read=one, create=other, update=one, destroy=other))
     assert not writes_in_session(warrant())
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("_method=DELETE", True),
+        ("a=1&_METHOD=put", True),
+        ("%5fmethod=DELETE", True),
+        ("+_method=DELETE", True),
+        ("_method", True),
+        ("X-HTTP-Method-Override=DELETE", True),
+        ("method=x&my_method=y", False),
+        ("", False),
+    ],
+)
+def test_a_query_that_names_a_method(query: str, names: bool) -> None:
+    assert names_method(Target("/a", query, ("a",))) is names
+
+
+@pytest.mark.parametrize(
+    ("method", "refused"), [("POST", True), ("PUT", True), ("DELETE", True), ("GET", False)]
+)
+def test_who_may_only_post_deletes_nothing(located: Located, method: str, refused: bool) -> None:
+    found = located(f"{FILE}?_method=DELETE", method)
+    assert (isinstance(found, Deny) and found.reason is Reason.METHOD_NOT_ALLOWED) is refused

@@ -79,6 +79,23 @@ async def test_a_session_owns_the_id_that_an_answer_names(
     assert (await ask(gates[1], f"{mine}/{answer['token']}/index.m3u8")).reason == "resource_not_granted"
 
 
+async def test_what_was_there_is_not_owned_by_who_writes_to_it(
+    start_writable: Any, start_origin: Any, ask: Any, open_session: Any
+) -> None:
+    """An origin that takes a POST to an object for a change of it answers with its name as well."""
+
+    async def origin(request: web.BaseRequest) -> web.Response:
+        return web.json_response({"token": request.path.split("/")[2]})
+
+    url, _ = await start_origin(origin)
+    gate = await start_writable(url)
+    mine = await open_session(gate, gate.token(grants=EVERYTHING_OWN, **FULL))
+    assert (await ask(gate, f"{mine}/json/old/video", "POST", data=b"x")).status == 200
+    for method in ("GET", "DELETE"):
+        got = await ask(gate, f"{mine}/json/old/video", method)
+        assert (got.status, got.reason) == (403, "resource_not_granted"), method
+
+
 @pytest.mark.parametrize("method", ["PUT", "POST"])
 async def test_a_name_that_is_chosen_to_collide_gains_nothing(
     start_writable: Any, objects: Any, ask: Any, open_session: Any, method: str
