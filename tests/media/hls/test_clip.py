@@ -495,4 +495,4 @@ def test_a_hundred_thousand_lines(many: int, line: str) -> None:
     body = (media(DATE % "00") + line * many).encode()
     started = time.process_time()
     clip(read_playlist(body), window(0, 3, 12, 15, 60, 66), lambda uri, span, byterange, place: uri)
-    assert time.process_time() - started < 10
+    assert time.process_time() - started < 60

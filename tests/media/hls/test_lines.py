@@ -114,4 +114,4 @@ def test_ranges() -> None:
 def test_no_line_takes_longer_than_its_length(text: bytes) -> None:
     started = time.process_time()
     attributes(b"#A:" + text)
-    assert time.process_time() - started < 2
+    assert time.process_time() - started < 20
