@@ -124,6 +124,8 @@ def read_seal(segment: str, key: bytes) -> tuple[bytes, int] | None:
 
 def take_seal(target: Target) -> tuple[Target, str | None] | Deny:
     """The target less the seal in its path, and the seal. Nobody is handed two."""
+    if SEAL_FRONT not in target.path:
+        return target, None
     found = [at for at, segment in enumerate(target.segments) if segment.startswith(SEAL_FRONT)]
     if not found:
         return target, None

@@ -412,3 +412,8 @@ def test_two_seals_are_one_too_many() -> None:
     found = take_seal(target("/cam1/_gate.S/_gate.T/a.m4s"))
     assert isinstance(found, Deny)
     assert found.reason is Reason.MARK_INVALID
+
+
+@pytest.mark.parametrize("raw", ["/cam1/seg.ts", "/cam1/my_gate.ts", "/cam1/a?_gate.x"])
+def test_a_path_without_a_seal_stays(raw: str) -> None:
+    assert take_seal(target(raw)) == (target(raw), None)

@@ -227,7 +227,7 @@ async def test_away_and_back(
     took_s = [await viewers.is_refused(gate, f"new {at}") for at in range(10)]
     print(f"{way}: refused after {took_s[0] * 1000:.0f} ms, then {sorted(took_s)[5] * 1000:.0f} ms (median)")
     assert max(took_s) < SOON_S
-    assert sorted(took_s)[5] < SOON_S
+    assert sorted(took_s)[5] < 0.5
     got = await ask(gate, segment(fresh))
     assert (got.status, got.reason, got.headers["Retry-After"]) == UNAVAILABLE
 
