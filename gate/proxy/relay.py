@@ -82,6 +82,9 @@ async def relay(
         fields = [(name, value) for name, value in fields if name.lower() not in READ_FIELDS]
         chunks = _limited(chunks, permit.remains.media_ms)
     response = GateResponse(status=body.status or reply.status, headers=CIMultiDict(fields))
+    if request.body_exists and not request.content.is_eof():
+        # The origin answers before it has all of the body. What is left of it is not read.
+        response.force_close()
     await response.prepare(request)
     try:
         async for chunk in chunks:

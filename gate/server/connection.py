@@ -363,7 +363,9 @@ class Hub(web.Server):
                 if message.chunked and connection.ends_doubtfully:
                     connection.close()
                 # Who waits for leave to send a body and is answered at once sends another request instead.
+                # So does who is answered before all of a body has come: what is left of it is not read.
                 ends = self.draining or connection.closing or hdrs.EXPECT in request.headers
+                ends = ends or (request.body_exists and not request.content.is_eof())
                 if ends and not response.prepared:
                     response.force_close()
                 await response.prepare(request)

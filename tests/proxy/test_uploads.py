@@ -209,6 +209,7 @@ class TestLimit:
         async with asyncio.timeout(20):
             got = await ask(gate, link + PATH, "PUT", data=body)
         assert (got.status, got.reason) == (413, "body_too_large")
+        assert got.headers["Connection"] == "close"
         if chunked:
             await asyncio.wait_for(raw.ended.wait(), 10)
             assert not raw.got[0].endswith(b"0\r\n\r\n")
@@ -358,7 +359,10 @@ class TestEndings:
         link = await writer(open_session, gate)
         reader, wire = await asyncio.open_connection("127.0.0.1", gate.port)
         wire.write(head_of(link, "Content-Length: 1000000") + b"hello")
-        assert (await read_head(reader)).split()[1] == status[:3]
+        answered = await read_head(reader)
+        assert answered.split()[1] == status[:3]
+        # What is left of the body is not read, so nothing can follow it.
+        assert b"connection: close" in answered.lower()
         assert await asyncio.wait_for(reader.readexactly(5), 10) == b"early"
         wire.close()
 
