@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 import time
 from dataclasses import replace
 
@@ -26,7 +27,7 @@ from gate.core.reasons import Deny, Reason
 from gate.core.session import Resume, client_key, page_key
 from gate.core.target import Target, parse_target
 from gate.core.ticket import Ticket
-from gate.core.token import Token
+from gate.core.token import Token, digest
 from gate.core.verdicts import Opening, Refused
 from gate.formats import read_token
 from gate.proxy.credentials import Credentials
@@ -116,7 +117,9 @@ class SessionApi:
         self, request: web.BaseRequest, target: Target, application: Application, token: Token, address: str
     ) -> Ticket | Deny:
         client = client_key(target, request.headers, address)
-        opening = Opening(token, client, page_key(client, target), Resume.NEVER, *life_of(token, application))
+        # Whoever posts twice means two sessions: two viewers in one office may look like one client.
+        alone = digest("client", client, secrets.token_bytes(16))
+        opening = Opening(token, alone, page_key(alone, target), Resume.NEVER, *life_of(token, application))
         outcome = await self._ledger.open(opening, {"application": application.name, "client": client})
         if isinstance(outcome, Refused):
             return Deny(outcome.reason)

@@ -44,6 +44,19 @@ class TestOpening:
         assert (await ask(gate, path, "POST", headers=bearer(token))).reason == "session_limit"
         assert not [request for request in objects.seen if "_s" in request.target]
 
+    async def test_two_viewers_who_look_like_one_open_two(
+        self, start_writable: Any, objects: Any, ask: Any, open_session: Any
+    ) -> None:
+        """In one office, say, with one browser: neither owns what the other uploads."""
+        gate = await start_writable(objects.url)
+        grants = {name: {"session_owned": True} for name in ("create", "read", "destroy")}
+        token = gate.token(grants=grants)
+        mine, theirs = [await open_session(gate, token) for _ in range(2)]
+        assert (await ask(gate, f"{mine}/files/a/b", "PUT", data=b"x")).status == 201
+        assert (await ask(gate, f"{mine}/files/a/b")).status == 200
+        for method in ("GET", "DELETE"):
+            assert (await ask(gate, f"{theirs}/files/a/b", method)).reason == "resource_not_granted"
+
     async def test_it_takes_a_good_token(self, start_gate: Any, media: Any, ask: Any) -> None:
         gate = await start_gate(media[0])
         good = gate.token("ch1")
