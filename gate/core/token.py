@@ -26,6 +26,7 @@ class Format(Enum):
     """The token systems that the gate reads."""
 
     JWT = "jwt"
+    ZIGGEO = "ziggeo"
 
 
 @dataclass(frozen=True, slots=True)
