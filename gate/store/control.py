@@ -13,7 +13,7 @@ import logging
 import secrets
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import pairwise
 from typing import Final
@@ -43,11 +43,15 @@ class Control:
         on_lost: Callable[[str, str], None] = lambda session, client: None,
         on_renewed: Callable[[str, float | None, str], None] = lambda session, ends_at, token: None,
         on_ticket_keys: Callable[[list[bytes]], None] = lambda keys: None,
+        on_authtokens: Callable[[str, list[str]], None] = lambda application, names: None,
+        on_missed: Callable[[], None] = lambda: None,
     ) -> None:
         """`on_revoked` is called after new entries have come into force.
 
         The others are told of a playback that lost its place (session, client), of a session that lives on
-        (session, end in Unix seconds or None, the fresh token's id), and of new keys for tickets.
+        (session, end in Unix seconds or None, the fresh token's id), of new keys for tickets, of server-side
+        tokens that have changed or are gone (application, names), and that news may have been missed: what is
+        known of such tokens is to be read anew.
         """
         self.revoked = Revocations()
         self._client = client
@@ -57,6 +61,8 @@ class Control:
         self._on_lost = on_lost
         self._on_renewed = on_renewed
         self._on_ticket_keys = on_ticket_keys
+        self._on_authtokens = on_authtokens
+        self._on_missed = on_missed
         self._task: asyncio.Task[None] | None = None
         self._last = "0-0"
         self._heard = time.monotonic()
@@ -99,6 +105,10 @@ class Control:
     async def tell_renewed(self, session: str, ends_at: float | None, token: str) -> None:
         """Every gate hears that a session lives on."""
         await self._tell("renewed", session, "ends", "" if ends_at is None else ends_at, "token", token)
+
+    async def tell_authtokens(self, application: str, names: Iterable[str]) -> None:
+        """Every gate hears that server-side tokens have changed or are gone."""
+        await self._tell("authtokens", " ".join(names), "application", application)
 
     async def ticket_keys(self, rotation_s: float = float("inf")) -> list[bytes]:
         """The keys for tickets, newest first: the gates on a store make them for one another.
@@ -147,6 +157,7 @@ class Control:
     async def _catch_up(self) -> None:
         """What the feed told while it was not heard is known: what is revoked, and the keys for tickets."""
         await self._read_all()
+        self._on_missed()
         if kept := await self._kept_keys():
             self._on_ticket_keys(_newest_first(kept))
 
@@ -201,6 +212,8 @@ class Control:
         if "renewed" in fields:
             ends_at = float(fields["ends"]) if fields["ends"] else None
             return partial(self._on_renewed, fields["renewed"], ends_at, fields["token"])
+        if "authtokens" in fields:
+            return partial(self._on_authtokens, fields["application"], fields["authtokens"].split())
         return lambda: None
 
     def _take(self, entry: bytes, until: bytes) -> None:
