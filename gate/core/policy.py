@@ -16,9 +16,11 @@ from gate.core.keys import Keyring
 from gate.core.media import Layout
 from gate.core.published import KeySource
 from gate.core.target import Target
-from gate.core.token import Bound, Format
+from gate.core.token import Bound, Format, Rights
 
 Network = IPv4Network | IPv6Network
+# Of a token whose format cannot say them: playback, but no downloads.
+USUAL_RIGHTS: Final = Rights(live=True, dvr=True)
 _PART: Final = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 
 
@@ -72,12 +74,32 @@ READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 @dataclass(frozen=True, slots=True)
+class Ziggeo:
+    """What an application has at Ziggeo, and its SDKs are given: a public token and two secrets.
+
+    `private_key` is the password of its API, `key` the AES key that its encryption key makes
+    (`gate.formats.ziggeo`). A volatile server-side token that grants nothing is kept for `volatile_grace_s`.
+    """
+
+    application_token: str
+    private_key: str = field(repr=False)
+    key: bytes = field(repr=False)
+    volatile_grace_s: float = 60.0
+
+    @property
+    def visit_parameter(self) -> str:
+        """The query parameter that carries a page session, as Ziggeo's players name it."""
+        return f"i07af2jp98rvoctt26y5egy3{self.application_token}"
+
+
+@dataclass(frozen=True, slots=True)
 class Application:
     """A tenant: its keys, what it accepts, and how much its tokens may give.
 
     `keyring` holds its own keys and, while a gate runs, those that its `key_sources` publish.
     `issuers` and `audiences` empty: any. `max_session_limit`, `max_concurrent` and `max_usage_s` hold a token
-    that gives more, or names no limit (`gate.core.terms`); `max_ttl_s` refuses it.
+    that gives more, or names no limit (`gate.core.terms`); `max_ttl_s` refuses it. `rights` are those of a
+    token whose format cannot say them. An action that is not in `auth_required_for` needs no token.
     """
 
     name: str
@@ -97,6 +119,9 @@ class Application:
     required_claims: tuple[str, ...] = ()
     require_bind: frozenset[Bound] = frozenset()
     key_sources: tuple[KeySource, ...] = ()
+    rights: Rights = USUAL_RIGHTS
+    auth_required_for: frozenset[Action] = frozenset(Action)
+    ziggeo: Ziggeo | None = None
 
 
 @dataclass(frozen=True, slots=True)

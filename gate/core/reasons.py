@@ -51,10 +51,13 @@ class Reason(Enum):
     TOKEN_EXPIRED = "token_expired"
     TOKEN_NOT_YET_VALID = "token_not_yet_valid"
     REVOKED = "revoked"
+    TOO_MANY_FAILURES = "too_many_failures"
     TICKET_INVALID = "ticket_invalid"
+    VISIT_INVALID = "visit_invalid"
     SESSION_EXPIRED = "session_expired"
 
     # A good token that does not grant this.
+    TOKEN_HIDDEN = "token_hidden"
     ACTION_NOT_GRANTED = "action_not_granted"
     RESOURCE_NOT_GRANTED = "resource_not_granted"
     LIVE_NOT_GRANTED = "live_not_granted"
@@ -121,8 +124,11 @@ RULES: Final[dict[Reason, Rule]] = {
     Reason.TOKEN_EXPIRED: Rule(401, "The token has expired.", challenge="invalid_token"),
     Reason.TOKEN_NOT_YET_VALID: Rule(401, "The token is not valid yet.", challenge="invalid_token"),
     Reason.REVOKED: Rule(401, "The token or its session was revoked.", challenge="invalid_token"),
+    Reason.TOO_MANY_FAILURES: Rule(429, "Too many tokens from this address were not valid.", retry_after_s=10),
+    Reason.VISIT_INVALID: Rule(401, "The page session is not one of the gate's.", challenge="invalid_token"),
     Reason.TICKET_INVALID: Rule(401, "The session link is not valid.", challenge="invalid_token"),
     Reason.SESSION_EXPIRED: Rule(401, "The session is over.", challenge="invalid_token"),
+    Reason.TOKEN_HIDDEN: Rule(403, "The token is hidden: it is good only for tokens that refer to it."),
     Reason.ACTION_NOT_GRANTED: Rule(403, "The token does not grant this action."),
     Reason.RESOURCE_NOT_GRANTED: Rule(403, "The token does not grant this resource."),
     Reason.LIVE_NOT_GRANTED: Rule(403, "The token does not grant live viewing."),

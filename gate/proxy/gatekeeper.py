@@ -37,7 +37,6 @@ from gate.proxy.manifest import Body, is_read, prepare
 from gate.proxy.origin import Reply, Upstream
 from gate.proxy.ownership import name_created, names_destroyed, names_of, reads_answer
 from gate.proxy.published import PublishedKeys
-from gate.proxy.record import Journal, Record
 from gate.proxy.relay import relay, respond
 from gate.proxy.session_api import SessionApi
 from gate.proxy.uploads import Upload
@@ -45,6 +44,7 @@ from gate.store.control import HEARTBEAT_S, Control
 from gate.wire.answers import Fields, cors_fields, preflight, problem, redirect
 from gate.wire.headers import for_origin
 from gate.wire.metrics import Metrics
+from gate.wire.record import Journal, Record
 
 _log: Final = logging.getLogger("gate.proxy")
 # How long the store's feed may be silent in peace: between two heartbeats, of which one may be late.

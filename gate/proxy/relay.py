@@ -42,7 +42,10 @@ class OwnResponse(_Exact, web.Response):
 
 def respond(answer: Answer) -> web.Response:
     """The answer, ready to be sent."""
-    return OwnResponse(status=answer.status, headers=CIMultiDict(answer.fields), body=answer.body)
+    phrase = answer.phrase or None
+    return OwnResponse(
+        status=answer.status, reason=phrase, headers=CIMultiDict(answer.fields), body=answer.body
+    )
 
 
 async def relay(

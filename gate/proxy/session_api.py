@@ -33,9 +33,9 @@ from gate.formats import read_token
 from gate.proxy.credentials import Credentials
 from gate.proxy.ledger import Ledger
 from gate.proxy.published import PublishedKeys
-from gate.proxy.record import Record
 from gate.store.control import Control
 from gate.wire.answers import Answer, Fields, opened
+from gate.wire.record import Record
 
 
 class SessionApi:

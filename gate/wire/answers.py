@@ -25,11 +25,12 @@ _NO_REFERRER: Final = ("Referrer-Policy", "no-referrer")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer: status, header fields in order, body."""
+    """A whole answer: status, header fields in order, body. An empty `phrase` is the usual one."""
 
     status: int
     fields: tuple[tuple[str, str], ...]
     body: bytes = b""
+    phrase: str = ""
 
 
 def problem(deny: Deny, request_id: str, cors: Fields) -> Answer:

@@ -12,16 +12,17 @@ STATUSES = {
         "token_missing token_malformed token_signature token_algorithm unknown_key claim_invalid "
         "claim_missing issuer_not_accepted audience_not_accepted binding_required "
         "expiry_required lifetime_too_long token_expired token_not_yet_valid revoked ticket_invalid "
-        "session_expired"
+        "session_expired visit_invalid"
     ),
     403: (
-        "not_served access_none address_not_allowed action_not_granted resource_not_granted "
+        "not_served access_none address_not_allowed token_hidden action_not_granted resource_not_granted "
         "live_not_granted dvr_not_granted copy_not_granted outside_window partly_outside_window "
         "time_unknown mark_invalid outside_range binding_mismatch session_required session_limit"
     ),
     405: "method_not_allowed",
     409: "too_many_playbacks",
     413: "body_too_large",
+    429: "too_many_failures",
     502: "origin_unreachable origin_invalid manifest_invalid manifest_too_large foreign_uri",
     503: "store_unavailable keys_unavailable overloaded draining internal",
     504: "origin_timeout",
@@ -46,7 +47,7 @@ def test_a_rule_says_what_a_client_needs(reason: Reason) -> None:
     assert reason.value == reason.name.lower()
     assert rule.title.endswith(".")
     # What passes by itself says when to come back; nothing else may promise it.
-    assert (rule.retry_after_s is not None) == (rule.status == 503)
+    assert (rule.retry_after_s is not None) == (rule.status in {429, 503})
     assert rule.retry_after_s is None or rule.retry_after_s > 0
     # RFC 6750, section 3.1: a request without any token is told the scheme and no error.
     assert (rule.challenge == "invalid_token") == (rule.status == 401 and reason is not Reason.TOKEN_MISSING)
