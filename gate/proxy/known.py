@@ -41,6 +41,9 @@ class Recent(Generic[V]):
         if len(self._kept) > self._size:
             self._kept.popitem(last=False)
 
+    def drop(self, scope: str, text: str) -> None:
+        self._kept.pop((scope, text), None)
+
     def clear(self) -> None:
         self._kept.clear()
 
@@ -66,6 +69,15 @@ class _Playing:
     # What it watches, and what the store knows of that.
     resource: str = ""
     told: str = ""
+
+    def silent_s(self, now: float) -> float:
+        return 0.0 if self.running else now - self.used_at
+
+    def heard(self, resource: str, silent_s: float) -> Playback:
+        """What the store is told at a renewal."""
+        if resource == self.told and not silent_s:
+            return self.playback
+        return replace(self.playback, resource="" if resource == self.told else resource, silent_s=silent_s)
 
 
 class Playbacks:
@@ -143,10 +155,13 @@ class Playbacks:
                 playing.known = Known(session, ends_at, token)
                 playing.playback = replace(playing.playback, endless=ends_at is None)
 
-    def unconfirmed(self) -> list[tuple[Ticket, str]]:
-        """What plays without the store's yes, because it was out of reach."""
+    def unconfirmed(self) -> list[tuple[Ticket, str, float]]:
+        """What plays without the store's yes, because it was out of reach; and how long it is silent, in s."""
+        now = time.monotonic()
         return [
-            (playing.ticket, client) for (_, client), playing in self._playing.items() if not playing.confirmed
+            (playing.ticket, client, playing.silent_s(now))
+            for (_, client), playing in self._playing.items()
+            if not playing.confirmed
         ]
 
     def confirm(self, session: str, client: str, ends_at: float | None) -> None:
@@ -195,7 +210,8 @@ class Playbacks:
 
         A playback whose place another has taken is lost; with `anew`, after an outage in which its lease may
         just have lapsed, it is unconfirmed instead. What is unconfirmed is kept until the store has counted it.
-        Tells whether the store was asked for anything.
+        Then a lease is as old as the traffic that it is for, too: who has moved to another device in the outage
+        is not kept out by the one that was left. Tells whether the store was asked for anything.
         """
         now = time.monotonic()
         silent = [
@@ -212,7 +228,7 @@ class Playbacks:
         ]
         watched = [playing.resource for playing in due]
         lost = await self._sessions.renew(
-            playing.playback if resource == playing.told else replace(playing.playback, resource=resource)
+            playing.heard(resource, playing.silent_s(now) if anew else 0.0)
             for playing, resource in zip(due, watched, strict=True)
         )
         for playing, resource in zip(due, watched, strict=True):

@@ -228,12 +228,12 @@ class Ledger:
             _log.warning("the store takes everything down again, after %.1f s", self.away_s)
             self._away_since = None
 
-    async def _confirm(self, ticket: Ticket, client: str) -> None:
+    async def _confirm(self, ticket: Ticket, client: str, silent_s: float) -> None:
         application = self._policy().applications.get(ticket.application)
         on_limit = OnLimit.REJECT if application is None else application.on_limit
         facts = {"application": ticket.application, "client": client}
         try:
-            outcome = await self._sessions.commit(ticket, client, on_limit, facts)
+            outcome = await self._sessions.commit(ticket, client, on_limit, facts, silent_s=silent_s)
         except StoreUnavailable:
             raise
         except StoreError as error:

@@ -39,7 +39,8 @@ Facts = Mapping[str, str]
 class Playback:
     """A live playback whose lease is to be renewed. `limited` tells that its owner has a limit at once.
 
-    `resource` is what it watches now, where the store has been told of something else; else it is empty.
+    `resource` is what it watches now, where the store has been told of something else; else it is empty. It
+    was heard last `silent_s` seconds ago, where that is not just now.
     """
 
     session: str
@@ -48,6 +49,7 @@ class Playback:
     limited: bool
     endless: bool
     resource: str = ""
+    silent_s: float = 0.0
 
 
 class Sessions:
@@ -62,7 +64,9 @@ class Sessions:
         """Opens a provisional session, or gives one of the client's own. `facts` are kept for listing."""
         token = opening.token
         keys = ShardKeys(token.owner)
-        session = session_id(token.owner, int(time.time() * 1000), secrets.token_bytes(8))
+        session = opening.session
+        if session is None:
+            session = session_id(token.owner, int(time.time() * 1000), secrets.token_bytes(8))
         warrant = dump_warrant(token.warrant)
         answer = await self._ask(
             "open",
@@ -97,8 +101,13 @@ class Sessions:
             return Opened(held.decode(), opened_ms / 1000, _seconds(ends_ms))
         return Refused(_REASONS[answer[0]])
 
-    async def commit(self, ticket: Ticket, client: str, on_limit: OnLimit, facts: Facts) -> Outcome:
-        """Commits the ticket's session for this client: it counts from now on, and has a lease."""
+    async def commit(
+        self, ticket: Ticket, client: str, on_limit: OnLimit, facts: Facts, *, silent_s: float = 0.0
+    ) -> Outcome:
+        """Commits the ticket's session for this client: it counts from now on, and has a lease.
+
+        Of a client that was heard last `silent_s` seconds ago the lease lapses so much earlier.
+        """
         keys = ShardKeys(ticket.owner)
         answer = await self._ask(
             "commit",
@@ -126,6 +135,7 @@ class Sessions:
                 secrets.token_hex(8),
                 facts.get("resource", ""),
                 json.dumps([facts.get("agent", ""), facts.get("address", "")]),
+                _ms(silent_s),
                 *_flat(facts),
                 *_origin_of(ticket.token, ticket.owner, ticket.issued_at),
             ],
@@ -225,11 +235,12 @@ class Sessions:
         for shard, members in shards.items():
             prefix = shard_prefix(shard)
             for at in range(0, len(members), _BATCH):
-                fields: list[str] = []
+                fields: list[str | int] = []
                 for member in members[at : at + _BATCH]:
                     owner = member.owner if member.limited else ""
                     endless = "1" if member.endless else ""
                     fields += [member.session, member.client, owner, endless, member.resource]
+                    fields.append(_ms(member.silent_s))
                 keys = [all_leases(shard), all_sessions(shard)]
                 answer = await self._ask("renew", keys, [self._idle_ms, KEEP_S * 1000, prefix, *fields])
                 for name in answer[1:]:

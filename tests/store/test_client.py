@@ -95,7 +95,7 @@ class TestCheck:
         client = connect(own_server.url)
         await client.call("CONFIG", "SET", "maxmemory", 1)
         limits = [1, 1, 0, 0, 1000, 1000, 1000, "reject", 250]
-        commit = client.script("commit", list("abcdefg"), ["session", "client", *limits, "call", "", "[]"])
+        commit = client.script("commit", list("abcdefg"), ["session", "client", *limits, "call", "", "[]", 0])
         for call in (client.call("SET", "x", 1), commit):
             error, _ = await fault(call)
             assert isinstance(error, StoreUnavailable)

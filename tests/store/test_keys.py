@@ -183,7 +183,7 @@ class TestCluster:
         # The proof is one: the server does look.
         elsewhere = shard_prefix((shard_of("owner") + 1) % SHARDS)
         keys = ShardKeys("owner")
-        astray = [60000, 60000, elsewhere, "session", "client", "", "", ""]
+        astray = [60000, 60000, elsewhere, "session", "client", "", "", "", 0]
         with pytest.raises(StoreError, match="same slot"):
             await client.script("renew", [keys.all_leases, keys.all_sessions], astray)
         sessions = Sessions(client, idle_s=60, provisional_s=30)

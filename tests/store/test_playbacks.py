@@ -13,6 +13,7 @@ from gate.core.reasons import Reason
 from gate.core.ticket import Ticket
 from gate.core.verdicts import Opened, Outcome, Refused
 from gate.store.keys import ShardKeys, lease
+from gate.store.sessions import Playback
 
 if TYPE_CHECKING:
     from tests.store.conftest import Desk
@@ -113,6 +114,29 @@ class TestMoves:
         # The oldest is the first by name where they are of one session.
         assert outcome.lost == ((ticket.session, "a" if on_limit is OLDEST else "b"),)
         assert len(await desk.live(desk.token(subject="viewer"))) == 3
+
+    @pytest.mark.parametrize("known", [True, False])
+    async def test_one_that_is_written_down_late_is_as_silent_as_it_was(self, desk: Desk, known: bool) -> None:
+        (ticket,) = await family(desk, 1, 1)
+        if known:
+            await desk.play(ticket, "wifi")
+            await desk.silence(ticket, "wifi", IDLE_S / 2)
+            playback = Playback(ticket.session, "wifi", ticket.owner, True, False, silent_s=IDLE_S / 4 + 1)
+            assert await desk.sessions.renew([playback]) == set()
+        else:
+            await desk.sessions.commit(ticket, "wifi", REJECT, {}, silent_s=IDLE_S / 4 + 1)
+        assert not plays(await desk.play(await desk.link(desk.token("other", "viewer", max_concurrent=1)), "b"))
+        outcome = await desk.play(ticket, "mobile")
+        assert isinstance(outcome, Opened)
+        assert outcome.lost == ((ticket.session, "wifi"),)
+
+    async def test_what_another_gate_has_heard_since_holds(self, desk: Desk, other_desk: Desk) -> None:
+        (ticket,) = await family(desk, 1, 1)
+        await other_desk.play(ticket, "wifi")
+        playback = Playback(ticket.session, "wifi", ticket.owner, True, False, silent_s=IDLE_S / 2)
+        assert await desk.sessions.renew([playback]) == set()
+        assert plays(await desk.sessions.commit(ticket, "wifi", REJECT, {}, silent_s=IDLE_S / 2))
+        assert not plays(await desk.play(ticket, "mobile"))
 
     async def test_a_lively_one_is_not(self, desk: Desk) -> None:
         (ticket,) = await family(desk, 1, 1)

@@ -5,7 +5,7 @@
 --       6 token's end, ms (0 none)   7 lease, ms   8 keep what has no end for, ms   9 leeway, ms
 --       10 whom a full house turns away: 'reject' 'evict_oldest' 'evict_idle'   11 silent after, ms
 --       12 id of this call   13 what the playback watches   14 what else is known of it
---       15.. fields of the session, name and value in turn
+--       15 silent for, ms: its lease lapses so much earlier   16.. fields of the session, name and value in turn
 -- Gives {'committed', now ms, ends ms, 1 if nobody had before, the token that renewed it or '', names of leases
 -- that lost their place ...},
 -- {'limit' | 'ended', now ms} or {'busy', now ms, lease names}. Repeated with its id, it gives the same answer.
@@ -41,7 +41,7 @@ end
 local kept, listed = redis.call('PEXPIRETIME', KEYS[2]), redis.call('PEXPIRETIME', KEYS[7])
 
 local forget = (ends > 0 and ends or now + tonumber(ARGV[8])) + leeway
-redis.call('HSET', KEYS[1], 'ends', ends, 'committed', 1, unpack(ARGV, 15))
+redis.call('HSET', KEYS[1], 'ends', ends, 'committed', 1, unpack(ARGV, 16))
 redis.call('HSETNX', KEYS[1], 'opened', now)
 redis.call('PEXPIREAT', KEYS[1], forget)
 redis.call('ZADD', KEYS[7], forget, ARGV[1])
@@ -68,7 +68,7 @@ if #evicted > 0 then
 end
 for at = most > 0 and 4 or 5, 5 do
   redis.call('ZREMRANGEBYSCORE', KEYS[at], '-inf', now)
-  redis.call('ZADD', KEYS[at], now + lease, name)
+  redis.call('ZADD', KEYS[at], 'GT', now + lease - tonumber(ARGV[15]), name)
   redis.call('PEXPIRE', KEYS[at], 2 * lease)
 end
 -- Of at most a hundred playbacks it is kept who they are; the lapsed ones make room, once in the time of a lease.
