@@ -24,13 +24,14 @@ from gate.core.token import Token, Warrant
 from gate.core.verdicts import Admit, Ask, Permit, Place
 from gate.core.writes import asks_ownership
 from gate.errors import UsageError
-from gate.formats import read_token
+from gate.formats import Reference, read_token
 from gate.formats.strict_json import read_object
 
 _UNREADABLE: Final = (
     "this is a session link, sealed with a key that the gates keep in their store: it can be explained only "
     "where the policy itself names sessions.ticket_keys"
 )
+_KEPT: Final = "the token names one that the gate keeps in its store: what that says is not known here"
 _OWNERSHIP: Final = "whether the session owns the object (else resource_not_granted, or a PUT creates only)"
 
 
@@ -252,6 +253,8 @@ def _read_token(place: Place, steps: Trace) -> Token | Deny | None:
         keys = ", ".join(f"{key.kid} ({key.algorithm.value})" for key in application.keyring) or "none here"
         steps.append(f"the token is not one of the application {application.name}, whose keys are {keys}")
         return _say_where_its_key_may_be(token, application, steps)
+    if isinstance(token, Reference):
+        raise UsageError(_KEPT)
     steps.append(f"the token verifies: format {token.format.value}, application {application.name}")
     return token
 

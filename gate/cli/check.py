@@ -135,7 +135,8 @@ def _print(summary: dict[str, Any]) -> None:
     click.echo(f"  listens on {summary['listen']}, for operators on {summary['admin']}")
     for name, application in summary["applications"].items():
         keys = [*application["keys"], *(f"those at {url}" for url in application["jwks"])]
-        click.echo(f"  application {name}: {', '.join(application['formats'])}, keys {', '.join(keys)}")
+        named = f", keys {', '.join(keys)}" if keys else ""
+        click.echo(f"  application {name}: {', '.join(application['formats'])}{named}")
     for stream in summary["streams"]:
         who = stream["access"]
         if who == "private":

@@ -100,7 +100,7 @@ def command(
 def mint(claims: Mapping[str, Any], application: Application, key: Key, now: float) -> str:
     """The claims, signed: a token that `application` accepts at `now`. Raises UsageError where it would not."""
     from gate.core.checks import check_life
-    from gate.core.reasons import Deny
+    from gate.core.token import Token
     from gate.formats import jwt, read_token
     from gate.formats.claims import check_claims
     from gate.formats.signatures import UnfitKeyError
@@ -116,8 +116,8 @@ def mint(claims: Mapping[str, Any], application: Application, key: Key, now: flo
             f"the token is {len(text)} characters long and may have {jwt.LONGEST}: name fewer resources"
         )
     token = read_token(text, application)
-    refusal = token if isinstance(token, Deny) else check_life(token, application, now)
-    if refusal is not None or isinstance(token, Deny):
+    refusal = check_life(token, application, now) if isinstance(token, Token) else token
+    if refusal is not None or not isinstance(token, Token):
         raise UsageError(_explain(refusal, application))
     if not token.warrant.windows.spans:
         raise UsageError("the token would open nothing: from and to are the same instant")

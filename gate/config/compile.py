@@ -6,22 +6,29 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from gate.config.complaints import Complaint, complaints
 from gate.config.document import load, render_route
 from gate.config.keys import read_keyrings
-from gate.config.models import PolicyFile, Stream
+from gate.config.models import Application, PolicyFile, Stream
 from gate.config.values import TcpAddress, UnixAddress
 from gate.core import policy as core
 from gate.core.credentials import Carrier, Sources
 from gate.core.keys import Keyring
 from gate.core.media import Layout
 from gate.core.published import KeySource
+from gate.core.token import Format, Rights
 from gate.errors import ConfigError, Problem
+from gate.formats.ziggeo import derive_key
 from gate.media.layouts import LAYOUTS, HlsLayout, PathLayout
 
 Address = TcpAddress | UnixAddress
+# Where each system's clients put their tokens.
+_QUERY: Final[Mapping[Format, frozenset[str]]] = {
+    Format.JWT: frozenset({"token"}),
+    Format.ZIGGEO: frozenset({"client_auth", "server_auth"}),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +94,7 @@ def compile_config(file: PolicyFile, folder: Path, keyrings: Mapping[str, Keyrin
             keyring=keyrings[name],
             formats=frozenset(application.formats),
             sources=Sources(
-                query=frozenset(application.sources.query),
+                query=_parameters(application),
                 headers=frozenset(header.lower() for header in application.sources.headers),
                 cookies=frozenset(application.sources.cookies),
             ),
@@ -107,6 +114,9 @@ def compile_config(file: PolicyFile, folder: Path, keyrings: Mapping[str, Keyrin
                 KeySource(source.url, source.algorithm, source.refresh, source.cooldown)
                 for source in application.jwks
             ),
+            rights=Rights(**dict.fromkeys(application.rights, True)),
+            auth_required_for=frozenset(application.auth_required_for),
+            ziggeo=_ziggeo(application),
         )
         for name, application in file.applications.items()
     }
@@ -178,6 +188,25 @@ def compile_config(file: PolicyFile, folder: Path, keyrings: Mapping[str, Keyrin
     )
 
 
+def _parameters(application: Application) -> frozenset[str]:
+    """The query parameters that carry a token."""
+    if application.sources.query is not None:
+        return frozenset(application.sources.query)
+    return frozenset().union(*(_QUERY[each] for each in application.formats))
+
+
+def _ziggeo(application: Application) -> core.Ziggeo | None:
+    said = application.ziggeo
+    if said is None:
+        return None
+    return core.Ziggeo(
+        application_token=said.application_token,
+        private_key=said.private_key.get_secret_value(),
+        key=derive_key(said.encryption_key.get_secret_value()),
+        volatile_grace_s=said.volatile_grace,
+    )
+
+
 def _rule(
     at: int,
     stream: Stream,
@@ -199,7 +228,7 @@ def _rule(
         foreign=stream.foreign_uris,
         networks=stream.networks,
         methods=dict(stream.methods),
-        created_field=stream.created_field,
+        created_field=stream.created_field or ("token" if stream.layout == "ziggeo" else None),
     )
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gate.config.models import Key, PolicyFile, Stream
+from gate.config.models import Application, Key, PolicyFile, Stream
 from gate.config.values import TcpAddress, is_loopback
 from gate.core.keys import Algorithm
-from gate.core.policy import Access, Pattern, SessionEnd
+from gate.core.policy import AUTHTOKENS, Access, Pattern, SessionEnd
+from gate.core.token import Format
 from gate.media.layouts import LAYOUTS, NAMED_BY_RULE, HlsLayout
 
 Complaint = tuple[tuple[str | int, ...], str]
@@ -19,8 +20,9 @@ def complaints(policy: PolicyFile) -> Iterator[Complaint]:
     for name, application in policy.applications.items():
         if application.session_end is SessionEnd.USAGE and application.max_usage is None:
             yield ("applications", name), "session_end usage needs max_usage"
-        if not application.keys and not application.jwks:
+        if Format.JWT in application.formats and not application.keys and not application.jwks:
             yield ("applications", name), "an application needs keys: name some in keys, or their URL in jwks"
+        yield from _ziggeo_complaints(policy, name, application)
         named = [(source.url, source.algorithm) for source in application.jwks]
         for at, source in enumerate(named):
             if source in named[:at]:
@@ -39,6 +41,23 @@ def complaints(policy: PolicyFile) -> Iterator[Complaint]:
     listen = policy.admin.listen
     if isinstance(listen, TcpAddress) and policy.admin.token is None and not is_loopback(listen.host):
         yield ("admin", "listen"), "beyond the loopback interface the admin listener needs a token"
+
+
+def _ziggeo_complaints(policy: PolicyFile, name: str, application: Application) -> Iterator[Complaint]:
+    ours = application.ziggeo
+    if (ours is not None) != (Format.ZIGGEO in application.formats):
+        lacking = "ziggeo among its formats" if ours is not None else "a section ziggeo, with its credentials"
+        yield ("applications", name), f"an application of Ziggeo's needs {lacking}"
+    if ours is None:
+        return
+    for other, same in policy.applications.items():
+        if other == name:
+            break
+        if same.ziggeo is not None and same.ziggeo.application_token == ours.application_token:
+            yield ("applications", name, "ziggeo", "application_token"), f"this is the one of {other}"
+    for field in ("issuers", "audiences", "required_claims", "require_bind"):
+        if getattr(application, field):
+            yield ("applications", name, field), "no token of Ziggeo's can say it: all would be refused"
 
 
 def _key_complaints(key: Key) -> Iterator[Complaint]:
@@ -83,5 +102,9 @@ def _stream_complaints(policy: PolicyFile, at: int, stream: Stream) -> Iterator[
         )
     if (stream.access is Access.PROTECTED) != bool(stream.networks):
         yield ("streams", at), "networks go with access protected, and it needs them"
-    if stream.match.startswith(policy.sessions.prefix):
-        yield ("streams", at, "match"), f"{policy.sessions.prefix} is the gate's own path"
+    own = [policy.sessions.prefix]
+    if any(application.ziggeo is not None for application in policy.applications.values()):
+        own.append(AUTHTOKENS)
+    for prefix in own:
+        if stream.match == prefix.rstrip("/") or stream.match.startswith(prefix):
+            yield ("streams", at, "match"), f"{prefix} is the gate's own path"

@@ -119,11 +119,41 @@ class Jwks(Model):
 class Sources(Model):
     """Where requests may carry their token."""
 
-    query: tuple[Name, ...] = Field(default=("token",), description="Query parameters.")
+    query: tuple[Name, ...] | None = Field(
+        default=None,
+        description="Query parameters. Without it token for the native format, client_auth and server_auth for "
+        "Ziggeo's.",
+    )
     headers: tuple[Name, ...] = Field(
         default=("Authorization",), description="Header fields; Authorization is read with or without Bearer."
     )
     cookies: tuple[Name, ...] = Field(default=(), description="Cookies.")
+
+
+class Ziggeo(Model):
+    """An application's credentials at Ziggeo, as its SDKs are given them, and how its tokens are kept."""
+
+    application_token: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = Field(
+        description="The application's public token: what its SDKs are made with, and its URLs name."
+    )
+    private_key: Secret = Field(
+        description="The password of the API for server-side tokens (/v1/authtokens): at least 16 characters."
+    )
+    encryption_key: Secret = Field(
+        description="What client-side tokens are encrypted with: at least 16 characters. They are not "
+        "authenticated: for limits that nobody can tamper with use server-side tokens, or the native format."
+    )
+    volatile_grace: Duration = Field(
+        default=60.0,
+        description="How long a volatile server-side token is kept that grants nothing (any more).",
+    )
+
+    @field_validator("private_key", "encryption_key")
+    @classmethod
+    def _is_long(cls, value: Secret) -> Secret:
+        if len(value.get_secret_value()) < 16:
+            raise ValueError("expected at least 16 characters")
+        return value
 
 
 class Application(Model):
@@ -134,8 +164,9 @@ class Application(Model):
             "allOf": [
                 {
                     "anyOf": [
-                        {"required": [form], "properties": {form: {"type": "array", "minItems": 1}}}
-                        for form in ("keys", "jwks")
+                        {"required": ["keys"], "properties": {"keys": {"type": "array", "minItems": 1}}},
+                        {"required": ["jwks"], "properties": {"jwks": {"type": "array", "minItems": 1}}},
+                        {"required": ["ziggeo"]},
                     ]
                 }
             ]
@@ -154,6 +185,19 @@ class Application(Model):
         default=(Format.JWT,), min_length=1, description="Accepted token formats."
     )
     sources: Sources = Field(default=Sources(), description="Where requests may carry their token.")
+    rights: tuple[Literal["live", "dvr", "copy"], ...] = Field(
+        default=("live", "dvr"),
+        description="What tokens may watch whose format cannot say it, such as Ziggeo's: live, dvr, and copy "
+        "for downloads.",
+    )
+    auth_required_for: tuple[Action, ...] = Field(
+        default=tuple(Action),
+        description="The actions that need a token at all: read, create, update, destroy. Everybody may do "
+        "what is not named.",
+    )
+    ziggeo: Ziggeo | None = Field(
+        default=None, description="What makes this an application of Ziggeo's; the format ziggeo needs it."
+    )
     max_ttl: Duration | None = Field(
         default=None, description="The longest life of a token, from its iat (or from now) to its end."
     )

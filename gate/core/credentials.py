@@ -74,11 +74,22 @@ def find_ticket(target: Target, headers: Headers, carrier: Carrier) -> str | Den
     """
     if carrier is Carrier.COOKIE:
         return next((value for name, value in cookies(headers) if name == SESSION_NAME and value), None)
-    if carrier is Carrier.PATH or not target.query or SESSION_NAME not in target.query:
+    if carrier is Carrier.PATH:
         return None
-    found = {value for name, value in target.pairs() if name == SESSION_NAME and value}
+    return _find_one(target, SESSION_NAME, "session links")
+
+
+def find_visit(target: Target, parameter: str) -> str | Deny | None:
+    """The one page session that the query parameter carries; None without one, or AMBIGUOUS_CREDENTIALS."""
+    return _find_one(target, parameter, "page sessions")
+
+
+def _find_one(target: Target, parameter: str, of: str) -> str | Deny | None:
+    if not target.query or parameter not in target.query:
+        return None
+    found = {value for name, value in target.pairs() if name == parameter and value}
     if len(found) > 1:
-        return Deny(Reason.AMBIGUOUS_CREDENTIALS, "the request carries two session links")
+        return Deny(Reason.AMBIGUOUS_CREDENTIALS, f"the request carries two {of}")
     return found.pop() if found else None
 
 

@@ -16,13 +16,20 @@ from dataclasses import replace
 from typing import Final
 
 from gate.core.checks import address_in, check_binding, check_grant, check_token
-from gate.core.credentials import DEFAULT_SOURCES, SESSION_NAME, Carrier, find_ticket, find_token
+from gate.core.credentials import (
+    DEFAULT_SOURCES,
+    SESSION_NAME,
+    Carrier,
+    find_ticket,
+    find_token,
+    find_visit,
+)
 from gate.core.grants import Action
 from gate.core.life import life_of, renew, ticket_of
 from gate.core.marks import check_range, read_mark, take_mark, take_seal, vouch
 from gate.core.media import OPENING, Facts, Kind, Role
 from gate.core.overrun import clip
-from gate.core.policy import Access, Policy, StreamRule
+from gate.core.policy import METHODS, READING, Access, Policy, StreamRule
 from gate.core.reasons import Deny, Reason
 from gate.core.revocation import Revocations
 from gate.core.session import Known, Resume, client_key, opens, page_key, peeks, resumes
@@ -31,11 +38,13 @@ from gate.core.ticket import Ticket
 from gate.core.timeline import check_time, remains
 from gate.core.token import Token, Warrant
 from gate.core.verdicts import Admit, Ask, Issue, Opening, Outcome, Permit, Place, Refused
+from gate.core.visit import Visit
 from gate.core.windows import ALWAYS_MS, Moving, Span
 from gate.core.writes import actions_of, asks_ownership, names_method, precondition, writes_in_session
 
 Trace = list[str]
 _SESSION: Final = frozenset({SESSION_NAME})
+_WITHOUT_LINK: Final = frozenset({Resume.ONLY, Resume.VISIT})
 
 
 def locate(ask: Ask, policy: Policy, trace: Trace | None = None) -> Place | Deny:
@@ -72,21 +81,31 @@ def locate(ask: Ask, policy: Policy, trace: Trace | None = None) -> Place | Deny
         return Deny(Reason.NOT_SERVED)
     rule, parts = matched
     _note(trace, f"{rule.name} matches: {rule.pattern.text} (access {rule.access.value})")
-    action = rule.methods.get(ask.method)
-    if action is None or (action is not Action.READ and rule.access is not Access.PRIVATE):
+    if ask.method not in rule.methods or (ask.method not in READING and rule.access is not Access.PRIVATE):
         # What everybody may read nobody may write: a write needs a grant, and only a token has one.
         return Deny(Reason.METHOD_NOT_ALLOWED, f"{ask.method} is not served here", _allowed(rule))
-    if action is not Action.READ and names_method(target):
+    if ask.method not in READING and names_method(target):
         return Deny(Reason.METHOD_NOT_ALLOWED, "the query names a method of its own", _allowed(rule))
     sources = rule.application.sources if rule.application else DEFAULT_SOURCES
     token = find_token(target, ask.headers, sources)
     if isinstance(token, Deny):
         return token
+    ziggeo = rule.application.ziggeo if rule.application else None
+    visit = None if ziggeo is None else find_visit(target, ziggeo.visit_parameter)
+    if isinstance(visit, Deny):
+        return visit
     target, mark = take_mark(target.without(_SESSION))
     facts = rule.layout.read(target, parts)
+    if ziggeo is not None and not ziggeo.has(target):
+        return Deny(Reason.NOT_SERVED, "the path is another application's")
+    action = rule.methods[ask.method]
+    if ask.method == "POST" and facts.posts is not None and rule.methods == METHODS:
+        action = facts.posts
     _note(trace, f"layout {rule.layout.name} reads: {describe(facts)}")
     client = client_key(target, ask.headers, ask.address)
     forwarded = target.without(sources.query)
+    if visit is not None and ziggeo is not None:
+        forwarded = forwarded.without(frozenset({ziggeo.visit_parameter}))
     page = page_key(client, target)
     return Place(
         method=ask.method,
@@ -102,6 +121,7 @@ def locate(ask: Ask, policy: Policy, trace: Trace | None = None) -> Place | Deny
         carrier=carrier,
         mark=mark,
         seal=seal,
+        visit=visit,
     )
 
 
@@ -126,11 +146,12 @@ def decide(
     trace: Trace | None = None,
     *,
     owned: bool = False,
+    visit: Visit | None = None,
 ) -> Permit | Admit | Deny:
-    """What the request's credential says of the place. `token` and `ticket` are verified already.
+    """What the request's credential says of the place. `token`, `ticket` and `visit` are verified already.
 
-    `known` is the session that this worker remembers for the ticket, or for (token, client), if any. `owned`
-    tells that the session created the resource.
+    `known` is the session that this worker remembers for the ticket, for the token in the page session, or for
+    (token, client), if any. `owned` tells that the session, or the page session, created the resource.
     """
     if place.rule.access is Access.NONE:
         return Deny(Reason.ACCESS_NONE)
@@ -144,8 +165,11 @@ def decide(
         return Permit(place)
     if ticket is not None and not _is_another(place, token, ticket, known, now):
         return _decide_ticket(ask, place, token, ticket, known, revoked, now, owned, trace)
+    if place.open:
+        _note(trace, f"the application asks no token of who may {place.action.value}")
+        return Permit(place, visit=None if visit is None else visit.name)
     if token is not None:
-        return _decide_token(ask, place, token, known, revoked, now, owned, trace)
+        return _decide_token(ask, place, token, known, revoked, now, owned, visit, trace)
     return Deny(Reason.TOKEN_MISSING)
 
 
@@ -156,7 +180,7 @@ def settle(admit: Admit, outcome: Outcome, trace: Trace | None = None) -> Permit
     opening, place, token = admit.opening, admit.permit.place, admit.opening.token
     _note(trace, f"session {outcome.session} is open")
     ticket = ticket_of(token, outcome)
-    if opening.resume is Resume.ONLY:
+    if opening.resume in _WITHOUT_LINK:
         return replace(admit.permit, session=ticket.session, ends_at=ticket.ends_at, commit=ticket)
     # The viewer's URL stays as it is; under the link the origin is asked for less of it again.
     return Issue(replace(place, target=place.asked or place.target, asked=None), ticket)
@@ -266,6 +290,7 @@ def _decide_token(
     revoked: Revocations,
     now: float,
     owned: bool,
+    visit: Visit | None,
     trace: Trace | None,
 ) -> Permit | Admit | Deny:
     application = place.application
@@ -278,8 +303,8 @@ def _decide_token(
     closed = known is not None and revoked.cover(
         token.application, token.id, token.owner, known.session, token.issued_at
     )
-    # A session that is over owns nothing.
-    owned = owned and known is not None and not closed
+    # A session that is over owns nothing; what a page session owns is not its own.
+    owned = owned and (visit is not None or (known is not None and not closed))
     allowed = _check(ask, place, token.warrant, now, owned, trace)
     if isinstance(allowed, Deny):
         return allowed
@@ -295,6 +320,20 @@ def _decide_token(
         precondition=precondition(place, token.warrant, owned),
     )
     usage_s, until_s = life_of(token, application)
+    if visit is not None:
+        session = visit.session_of(token)
+        if revoked.cover(token.application, token.id, token.owner, session, token.issued_at):
+            return Deny(Reason.REVOKED)
+        permit = replace(permit, visit=visit.name)
+        if reads and peeks(ask.method, ask.headers, place.facts):
+            return replace(permit, probe=token.counted and ask.method == "GET")
+        if known is not None:
+            return replace(permit, session=known.session, ends_at=known.ends_at, renewed_by=known.token)
+        _note(trace, f"the token's session in this page is {session}")
+        how = Resume.VISIT
+        return Admit(
+            Opening(token, place.client, place.page, how, usage_s, until_s, session, visit.ends_at), permit
+        )
     # What nothing but ownership grants is read in the session that owns it: another one would own nothing.
     owns = reads and asks_ownership(place, token.warrant)
     if opens(ask.method, ask.headers, place.facts) and not owns:

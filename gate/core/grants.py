@@ -33,6 +33,12 @@ class Grant:
         """Whether the action may be done to `resource`; `owned` says that this session created it."""
         return self.all or resource in self.resources or (self.session_owned and owned)
 
+    def meet(self, other: Grant) -> Grant:
+        """What both permit. That one names a resource and the other owns it is not enough."""
+        if self.all or other.all:
+            return other if self.all else self
+        return Grant(False, self.resources & other.resources, self.session_owned and other.session_owned)
+
 
 @dataclass(frozen=True, slots=True)
 class Grants:
@@ -42,3 +48,12 @@ class Grants:
 
     def get(self, action: Action) -> Grant | None:
         return self.by_action.get(action)
+
+    def meet(self, other: Grants) -> Grants:
+        """What both permit."""
+        both = {
+            action: grant.meet(other.by_action[action])
+            for action, grant in self.by_action.items()
+            if action in other.by_action
+        }
+        return Grants(MappingProxyType(both))

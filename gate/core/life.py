@@ -40,6 +40,7 @@ def ticket_of(token: Token, outcome: Opened) -> Ticket:
         session_limit=token.session_limit,
         max_concurrent=token.max_concurrent,
         warrant=token.warrant,
+        reference=token.reference,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
+from gate.core.grants import Action
 from gate.core.target import Target
 from gate.core.windows import Moving, Span
 
@@ -45,7 +46,8 @@ class Facts:
     decides whether it is live or archive. With neither, its time is unknown. A kind without a span may be any
     time of it. `early_ms` is how much before its window it may begin, where its clients round its time down.
     `vouched`: not the URL says it but the manifest that handed it out, which kept it because it is allowed;
-    `lag_ms` is how far the stream's clock is behind ours, as that manifest told.
+    `lag_ms` is how far the stream's clock is behind ours, as that manifest told. `posts` is what a POST to it
+    does, where the grammar says so: else the rule does.
     """
 
     resource: str
@@ -55,6 +57,7 @@ class Facts:
     early_ms: int = 0
     lag_ms: int = 0
     vouched: bool = False
+    posts: Action | None = None
 
 
 class Layout(Protocol):

@@ -73,6 +73,10 @@ METHODS: Final[Mapping[str, Action]] = MappingProxyType(
 READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
+# Where an application of Ziggeo's has its API for server-side tokens.
+AUTHTOKENS: Final = "/v1/authtokens/"
+
+
 @dataclass(frozen=True, slots=True)
 class Ziggeo:
     """What an application has at Ziggeo, and its SDKs are given: a public token and two secrets.
@@ -90,6 +94,11 @@ class Ziggeo:
     def visit_parameter(self) -> str:
         """The query parameter that carries a page session, as Ziggeo's players name it."""
         return f"i07af2jp98rvoctt26y5egy3{self.application_token}"
+
+    def has(self, target: Target) -> bool:
+        """Whether a path of Ziggeo's API is this application's. Resources are named within one."""
+        front = target.segments[:2]
+        return front != ("v1", "applications") or target.segments[2:3] == (self.application_token,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,10 @@ Resumed
     readers of DASH refresh a manifest, it is resumed while the playback has traffic and for ten minutes after
     it was asked for last: a player that is paused asks nothing. Later it is a new use.
 
+    In a page session (`gate.core.visit`) it is not the client that tells: the session is the one of the token
+    in that page, however often its URL is copied and whoever opens it. Its usage time runs from its first
+    opening, and once it is over it stays over.
+
 Playbacks
     A playback is a client key within a session, and its lease is its place among the live ones: it lapses
     unless traffic renews it. `max_concurrent` counts leases, under the token's owner. So another stream under
@@ -120,6 +124,7 @@ class Resume(Enum):
     ACTIVE = "active"  # the one of this very path, if it plays or was asked for lately
     CLIENT = "client"  # any
     ONLY = "only"  # any, and without one the request is refused
+    VISIT = "visit"  # the one of the token in this page session, which opens once
 
 
 def resumes(target: Target, headers: Headers, facts: Facts) -> Resume:

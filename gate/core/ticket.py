@@ -13,7 +13,7 @@ import hashlib
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from ipaddress import ip_network
 from types import MappingProxyType
@@ -41,7 +41,8 @@ class Ticket:
     """What a session link says. Times are Unix seconds; None where there is no end or no limit.
 
     `warrant` is None where it was too long for a URL: then the store holds it under the token's id.
-    `token_expires_at` bounds what the store must remember of the token.
+    `token_expires_at` bounds what the store must remember of the token. `reference` names the server-side token
+    that the session goes by, as that is now.
     """
 
     session: str
@@ -56,9 +57,10 @@ class Ticket:
     session_limit: int | None
     max_concurrent: int | None
     warrant: Warrant | None
+    reference: str | None = None
 
 
-_FIELDS: Final = tuple(field.name for field in fields(Ticket))
+_FIELDS: Final = tuple(field.name for field in fields(Ticket))[:-2]
 
 
 class TicketKeys:
@@ -71,6 +73,7 @@ class TicketKeys:
             raise ValueError("at least one ticket key is needed")
         self._sealing = next(iter(self._ciphers))
         self._marking = {ticket_key_id(key): hashlib.sha256(b"gate mark key" + key).digest() for key in keys}
+        self._visiting = {ticket_key_id(key): hashlib.sha256(b"gate visit key" + key).digest() for key in keys}
 
     def seal(self, ticket: Ticket, nonce: bytes) -> str:
         """The ticket as text of ``A-Z a-z 0-9 - _``. `nonce` is 12 fresh random bytes."""
@@ -84,6 +87,11 @@ class TicketKeys:
         """The key of the marks (`gate.core.marks`) of the session that `text`, a ticket that opens, names."""
         root = self._marking[urlsafe_b64decode(text[:8])[:_ID_BYTES]]
         return hashlib.blake2b(session.encode(), key=root, digest_size=32).digest()
+
+    @property
+    def visit_keys(self) -> Mapping[bytes, bytes]:
+        """The keys of page sessions (`gate.core.visit`) by the ids of these keys: the first one writes."""
+        return self._visiting
 
     def open(self, text: str) -> Ticket | Deny:
         """The ticket that `text` seals, or TICKET_INVALID for any other text."""
@@ -122,12 +130,17 @@ def load_warrant(text: str | bytes) -> Warrant:
 
 def _dump(ticket: Ticket) -> list[Any]:
     warrant = None if ticket.warrant is None else _dump_warrant(ticket.warrant)
-    return [*(getattr(ticket, name) for name in _FIELDS[:-1]), warrant]
+    reference = () if ticket.reference is None else (ticket.reference,)
+    return [*(getattr(ticket, name) for name in _FIELDS), warrant, *reference]
 
 
 def _load(values: list[Any]) -> Ticket:
-    warrant = None if values[-1] is None else _load_warrant(values[-1])
-    return Ticket(**dict(zip(_FIELDS, [*values[:-1], warrant], strict=True)))
+    plain, (warrant, *reference) = values[: len(_FIELDS)], values[len(_FIELDS) :]
+    return Ticket(
+        **dict(zip(_FIELDS, plain, strict=True)),
+        warrant=None if warrant is None else _load_warrant(warrant),
+        reference=reference[0] if reference else None,
+    )
 
 
 def _dump_warrant(warrant: Warrant) -> list[Any]:

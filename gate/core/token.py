@@ -79,7 +79,8 @@ class Token:
     """A verified token. Times are Unix seconds; None where the token does not say.
 
     `id` is its digest (see above), `owner` the digest of the subject, or of the token where there is no
-    subject: playbacks at once are counted under it. `expires_at` is the earlier of ``exp`` and
+    subject: playbacks at once are counted under it. `reference` names the server-side token that it is, or
+    depends on: what that says may change. `expires_at` is the earlier of ``exp`` and
     ``expiration_date``. A single-use token has a `session_limit` of one. Expiry is not yet checked: a token
     is verified once and cached, and it ends later.
     """
@@ -99,6 +100,7 @@ class Token:
     single_use: bool = False
     issuer: str | None = None
     audiences: tuple[str, ...] = ()
+    reference: str | None = None
 
     @property
     def counted(self) -> bool:

@@ -34,7 +34,8 @@ class Place:
     `asked` is what was asked for in its place, where that overruns a window and only a part of it is served.
     `carrier` is how the ticket travels. `mark` is the text that a manifest marked the URL with, `seal` the one
     that stood in its path, and `held` the bytes that it stands for, as the mark says. `client` is the client
-    key; `page` the same for this very path, by which a client's session of it is found.
+    key; `page` the same for this very path, by which a client's session of it is found. `visit` is the text of
+    a page session.
     """
 
     method: str
@@ -52,6 +53,12 @@ class Place:
     mark: str | None = None
     seal: str | None = None
     held: ByteRange | None = None
+    visit: str | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether the application asks no token of who does this."""
+        return self.application is not None and self.action not in self.application.auth_required_for
 
     @property
     def puts(self) -> bool:
@@ -73,7 +80,8 @@ class Permit:
     nothing; an origin that answers with more has to be stopped. `precondition` is a field that the origin
     must be asked under, so that a token that may only create does not overwrite (RFC 9110, section 13.1).
     `renew` is a fresh token that came beside the session link: the session lives on with it. `renewed_by` is
-    the token that it lives on with already, and must not outlive.
+    the token that it lives on with already, and must not outlive. `visit` is the page session that owns what is
+    created; without one the session does.
     """
 
     place: Place
@@ -90,6 +98,7 @@ class Permit:
     precondition: tuple[str, str] | None = None
     renew: Renewal | None = None
     renewed_by: str | None = None
+    visit: str | None = None
 
     @property
     def public(self) -> bool:
@@ -102,7 +111,8 @@ class Opening:
     """What the store is asked: open a session of `token` for `client`, or resume the one that is alive.
 
     The session lives for `usage_s` from its opening and no longer than `until_s` (Unix seconds); None: no such
-    end. `page` is the client key of this very path.
+    end. `page` is the client key of this very path. `session` is the id of the one session that it can be, in a
+    page session that is accepted until `until_visit_s` (Unix seconds).
     """
 
     token: Token
@@ -111,6 +121,8 @@ class Opening:
     resume: Resume
     usage_s: int | None
     until_s: int | None
+    session: str | None = None
+    until_visit_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hmac import compare_digest
 from typing import Any, Final
@@ -44,6 +44,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES256
 from cryptography.hazmat.primitives.ciphers.modes import CBC
 
+from gate.core.policy import Application
 from gate.core.reasons import Deny, Reason
 from gate.core.token import Format, Rights, Token, Warrant, token_id
 from gate.formats.strict_json import read_object
@@ -53,6 +54,8 @@ BLOCK: Final = 16
 # As long as a token of the native format may be: 16 digits of IV, and whole blocks.
 LONGEST: Final = 16384 - BLOCK
 _SHAPE: Final = re.compile(r"[0-9a-f]{16}(?:[0-9a-f]{32})+", re.ASCII)
+# What the gate gives out for server-side tokens: shorter than any client-side one.
+_SERVER_SIDE: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _PADDINGS: Final = tuple(bytes([size]) * size for size in range(BLOCK + 1))
 # What may begin in the first block. Longer keys end behind it.
 _BEGINNING: Final = re.compile(
@@ -74,6 +77,37 @@ class ClientToken:
     arguments: Arguments
     nonce: str
     signing_input: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A server-side token by its name: itself, or as the one that a client-side token goes by."""
+
+    name: str
+    client: ClientToken | None = None
+
+    def resolve(self, held: Arguments, application: str, rights: Rights) -> Token | Deny:
+        """The token that this is, where the server-side one says what is `held`.
+
+        A client-side token that refers to another permits what both do, for as long and as often as both do.
+        Its sessions count under its own nonce; where only the other one limits them, they all count under that.
+        """
+        base = token_of(ClientToken(held, self.name, b""), application, rights)
+        if self.client is None:
+            return Deny(Reason.TOKEN_HIDDEN) if held.hidden else replace(base, reference=self.name)
+        own = token_of(self.client, application, rights)
+        grants = own.warrant.grants.meet(base.warrant.grants)
+        return replace(
+            own,
+            id=base.id if own.session_limit is None and base.session_limit is not None else own.id,
+            # What it has opened is closed with the token that it goes by.
+            owner=base.id,
+            warrant=Warrant(grants=grants, rights=rights),
+            expires_at=_earlier(own.expires_at, base.expires_at),
+            usage_s=_earlier(own.usage_s, base.usage_s),
+            session_limit=_earlier(own.session_limit, base.session_limit),
+            reference=self.name,
+        )
 
 
 def derive_key(encryption_key: str) -> bytes:
@@ -104,6 +138,23 @@ def read(text: str, *, application_token: str, key: bytes) -> ClientToken | Deny
     else:
         _read_body(_BROKEN)
     return _REFUSED
+
+
+def read_any(text: str, application: Application) -> Token | Reference | Deny:
+    """What `text` is to the application: a client-side token, or the name of a server-side one. Total."""
+    ziggeo = application.ziggeo
+    if ziggeo is None:
+        return _REFUSED
+    if _SERVER_SIDE.fullmatch(text) is not None:
+        return Reference(text)
+    client = read(text, application_token=ziggeo.application_token, key=ziggeo.key)
+    if isinstance(client, Deny):
+        return client
+    if client.arguments.token is not None:
+        return Reference(client.arguments.token, client)
+    if client.arguments.hidden:
+        return Deny(Reason.TOKEN_HIDDEN)
+    return token_of(client, application.name, application.rights)
 
 
 def token_of(client: ClientToken, application: str, rights: Rights) -> Token:
@@ -154,6 +205,10 @@ def encrypt(plaintext: bytes, key: bytes, iv: str) -> str:
     encryptor = Cipher(AES256(key), CBC(iv.encode())).encryptor()
     padding = _PADDINGS[BLOCK - len(plaintext) % BLOCK]
     return iv + (encryptor.update(plaintext + padding) + encryptor.finalize()).hex()
+
+
+def _earlier(one: int | None, other: int | None) -> int | None:
+    return min((value for value in (one, other) if value is not None), default=None)
 
 
 def _decrypt(text: str, key: bytes) -> bytes:

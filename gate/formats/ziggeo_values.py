@@ -124,6 +124,9 @@ def _name(field: str, value: object) -> str | Fault | None:
 def _grants(field: str, value: object) -> Grants | Fault:
     raw = _object(value)
     if raw is None:
+        # Python's SDK writes a dictionary as Python does; that and what to do is all that its user is shown.
+        if isinstance(value, str):
+            return Fault(field, "must be the JSON text of an object, as json.dumps writes it")
         return Fault(field, "must be an object, or the JSON text of one")
     by_action = {}
     for word, given in raw.items():

@@ -31,6 +31,7 @@ from enum import Enum
 from typing import Final
 from urllib.parse import quote, unquote_plus
 
+from gate.core.grants import Action
 from gate.core.media import Kind, Role
 from gate.core.windows import LAST_SECOND, Moving, Span
 from gate.media.moments import DATE, ENDS, LENGTHS, NS_PER_MS, STARTS, read_date
@@ -74,7 +75,7 @@ class Form:
     `url` is the template of a whole path, beginning with a slash, or of what stands behind a stream's name. A
     form without a kind is a piece, live or archive by its age. `lasts_ms` is for pieces whose URL does not say
     their length. `any_case` is for origins that do not mind the case of letters. `escaped` are the characters
-    that the origin reads only where they are escaped in the form's query.
+    that the origin reads only where they are escaped in the form's query. `posts` is what a POST to it does.
 
     Raises ValueError, with a sentence for the operator, where the template or the time in it makes no sense.
     """
@@ -86,6 +87,7 @@ class Form:
     lasts_ms: int | None = None
     any_case: bool = False
     escaped: str = ""
+    posts: Action | None = None
     parts: frozenset[str] = field(init=False, repr=False, compare=False)
     names: frozenset[str] = field(init=False, repr=False, compare=False)
     _path: re.Pattern[str] = field(init=False, repr=False, compare=False)

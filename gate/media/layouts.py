@@ -123,7 +123,7 @@ class _Found:
         span = form.span_of(self.groups) if form.timed else None
         if self.shifted or (form.timed and span is None):
             return Facts(resource, form.role)
-        return Facts(resource, form.role, form.kind, span, form.early_ms)
+        return Facts(resource, form.role, form.kind, span, form.early_ms, posts=form.posts)
 
     def write(self, path: str, query: str | None, span: Span) -> tuple[str, str | None] | None:
         """The raw path and query for another span, where the form says one."""

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from gate.core.grants import Action
 from gate.core.media import Kind, Role
 from gate.media.forms import Form, Open
 
@@ -101,13 +102,20 @@ XTREAM: Final[Sequence[Form]] = (
 _VIDEOS: Final = "/v1/applications/{any}/videos"
 _VIDEO: Final = f"{_VIDEOS}/{{resource}}"
 ZIGGEO: Final[Sequence[Form]] = (
-    Form(_VIDEOS, Role.OTHER, _OBJECT),
-    Form(f"{_VIDEOS}/videos-upload-url", Role.OTHER, _OBJECT),
-    Form(_VIDEO, Role.OTHER, _OBJECT),
-    Form(f"{_VIDEO}/[streams/{{any}}/]video.mp4?download=true", Role.OBJECT, _COPY),
-    Form(f"{_VIDEO}/[streams/{{any}}/]video.mp4", Role.OBJECT, _OBJECT),
-    Form(f"{_VIDEO}/[streams/{{any}}/]image", Role.IMAGE, _OBJECT),
+    Form(_VIDEOS, Role.OTHER, _OBJECT, posts=Action.CREATE),
+    Form(f"{_VIDEOS}/videos-upload-url", Role.OTHER, _OBJECT, posts=Action.CREATE),
+    Form(_VIDEO, Role.OTHER, _OBJECT, posts=Action.UPDATE),
+    Form(f"{_VIDEO}/[streams/{{any}}/]video.mp4?download=true", Role.OBJECT, _COPY, posts=Action.UPDATE),
+    Form(f"{_VIDEO}/[streams/{{any}}/]video.mp4", Role.OBJECT, _OBJECT, posts=Action.UPDATE),
+    Form(f"{_VIDEO}/[streams/{{any}}/]image", Role.IMAGE, _OBJECT, posts=Action.UPDATE),
+    # The player counts what it plays: whoever may watch may be counted.
+    Form(f"{_VIDEO}/[streams/[{{any}}/]]playback", Role.OTHER, _OBJECT, posts=Action.READ),
     # What is asked of a video beside its media, most of it to record it anew.
-    Form(f"{_VIDEO}/[streams/[{{any}}/]](playback|confirm-video|streams-upload-url)", Role.OTHER, _OBJECT),
-    Form(f"{_VIDEO}/streams[/{{any}}[/file]]", Role.OTHER, _OBJECT),
+    Form(
+        f"{_VIDEO}/[streams/[{{any}}/]](confirm-video|streams-upload-url)",
+        Role.OTHER,
+        _OBJECT,
+        posts=Action.UPDATE,
+    ),
+    Form(f"{_VIDEO}/streams[/{{any}}[/file]]", Role.OTHER, _OBJECT, posts=Action.UPDATE),
 )

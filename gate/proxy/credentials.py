@@ -1,42 +1,60 @@
-"""What requests present: tokens and session links, each verified once and remembered by its text.
+"""What requests present: tokens, session links and page sessions, each verified once and remembered.
 
 A text that is remembered is as good as one that is verified: whether its token has ended, was revoked or says
-enough is asked at every use.
+enough is asked at every use. Whoever presents too much that is no token at all has to wait: the tokens of some
+systems can be guessed at, if often enough.
 """
 
 from __future__ import annotations
 
 import secrets
+import time
 from dataclasses import replace
 
 from gate.core.decision import vouched
 from gate.core.keys import UnknownKey
 from gate.core.policy import Access, Application
-from gate.core.reasons import Deny
+from gate.core.reasons import Deny, Reason
 from gate.core.ticket import INLINE_WARRANT, Ticket, TicketKeys, dump_warrant
-from gate.core.token import Token
+from gate.core.token import Format, Token
 from gate.core.verdicts import Place
-from gate.formats import read_token
+from gate.core.visit import ENTROPY, Visit, read_visit, write_visit
+from gate.formats import Reference, read_token
 from gate.media.sealed import unsealed
 from gate.proxy.known import Recent
 from gate.proxy.published import PublishedKeys
+from gate.proxy.references import References
+from gate.wire.failures import Failures
 from gate.wire.metrics import Metrics
 
 
 class Credentials:
     """Reads tokens and links, and seals links. `remembered` is how many of each it knows by heart."""
 
-    def __init__(self, tickets: TicketKeys, keys: PublishedKeys, metrics: Metrics, remembered: int) -> None:
+    def __init__(
+        self,
+        tickets: TicketKeys,
+        keys: PublishedKeys,
+        references: References,
+        failures: Failures,
+        metrics: Metrics,
+        remembered: int,
+    ) -> None:
         self.tickets = tickets
         self._keys = keys
+        self._references = references
+        self._failures = failures
         self._metrics = metrics
-        self._tokens: Recent[Token] = Recent(remembered)
+        self._tokens: Recent[Token | Reference] = Recent(remembered)
         self._links: Recent[Ticket] = Recent(remembered)
+        self._visits: Recent[Visit] = Recent(remembered)
 
     def forget(self, remembered: int) -> None:
         """Nothing that was verified is remembered."""
         self._tokens = Recent(remembered)
         self._links = Recent(remembered)
+        self._visits = Recent(remembered)
+        self._references.forget_all()
 
     def forget_tokens(self) -> None:
         """No token that was verified is remembered; links are."""
@@ -46,22 +64,75 @@ class Credentials:
         """Links are sealed with the first of these keys from now on, and opened with any of them."""
         self.tickets = tickets
         self._links.clear()
+        self._visits.clear()
 
-    def token(self, place: Place) -> Token | Deny | None:
-        """The token that a request to `place` carries; None where it needs none, or carries none."""
+    def token(self, place: Place, address: str) -> Token | Reference | Deny | None:
+        """The token that a request to `place` carries; None where it needs none, or carries none.
+
+        A Reference where the store has to be asked, by `resolve`.
+        """
         if place.token is None or place.application is None or place.rule.access is not Access.PRIVATE:
             return None
-        application: Application = place.application
-        token = self._tokens.get(application.name, place.token)
+        if place.open and place.ticket is None:
+            return None
+        return self.read(place.token, place.application, address)
+
+    def read(self, text: str, application: Application, address: str) -> Token | Reference | Deny:
+        """The token that `text` is to the application; a Reference where the store has to be asked."""
+        token = self._tokens.get(application.name, text)
         if token is not None:
             self._metrics.token_hits.inc()
         else:
             self._metrics.token_misses.inc()
-            read = read_token(place.token, application)
+            guessable = Format.ZIGGEO in application.formats
+            if guessable and (wait_s := self._failures.wait_s(address, time.time())):
+                return _wait(wait_s)
+            read = read_token(text, application)
             if isinstance(read, Deny):
+                if guessable and read.reason is Reason.TOKEN_MALFORMED:
+                    self._failures.add(address, time.time())
                 return read
-            self._tokens.put(application.name, place.token, token := read)
+            self._tokens.put(application.name, text, token := read)
+        if isinstance(token, Reference):
+            return self._references.find(application, token) or token
         return token
+
+    async def resolve(
+        self, reference: Reference, application: Application | None, address: str
+    ) -> Token | Deny:
+        """The token that the store holds by that name, or why there is none. Raises StoreError."""
+        if application is None:
+            return Deny(Reason.TOKEN_MALFORMED)
+        if wait_s := self._failures.wait_s(address, time.time()):
+            return _wait(wait_s)
+        token = await self._references.resolve(application, reference)
+        if isinstance(token, Deny) and token.reason is Reason.TOKEN_MALFORMED:
+            self._failures.add(address, time.time())
+        return token
+
+    async def follow(self, ticket: Ticket, place: Place) -> Ticket | Deny:
+        """The ticket as its server-side token is now, where it goes by one. Raises StoreError."""
+        application = place.application
+        if ticket.reference is None or application is None or application.name != ticket.application:
+            return ticket
+        return await self._references.follow(ticket, application, time.time())
+
+    def visit(self, place: Place) -> Visit | Deny | None:
+        """The page session that a request to `place` carries; None where it needs none, or carries none."""
+        if place.visit is None or place.application is None or place.rule.access is not Access.PRIVATE:
+            return None
+        name, now = place.application.name, time.time()
+        visit = self._visits.get(name, place.visit)
+        if visit is None:
+            visit = read_visit(place.visit, self.tickets.visit_keys, name, now)
+            if visit is None:
+                return Deny(Reason.VISIT_INVALID)
+            self._visits.put(name, place.visit, visit)
+        return Deny(Reason.VISIT_INVALID) if visit.ends_at <= now else visit
+
+    def issue_visit(self, application: Application, now: float) -> str:
+        """A new page session of the application's."""
+        return write_visit(self.tickets.visit_keys, application.name, secrets.token_bytes(ENTROPY), now)
 
     async def late_token(self, place: Place, refusal: UnknownKey, ticket: Ticket | None) -> Token | Deny | None:
         """The token that was refused for an unknown key, if that key is published somewhere.
@@ -107,3 +178,7 @@ class Credentials:
         if ticket.warrant is not None and len(dump_warrant(ticket.warrant)) > INLINE_WARRANT:
             ticket = replace(ticket, warrant=None)
         return self.tickets.seal(ticket, secrets.token_bytes(12))
+
+
+def _wait(wait_s: int) -> Deny:
+    return Deny(Reason.TOO_MANY_FAILURES, f"the next one is read in {wait_s} s")

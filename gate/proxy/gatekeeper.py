@@ -20,14 +20,16 @@ from gate.core.credentials import DEFAULT_SOURCES, Carrier
 from gate.core.decision import decide, locate, settle
 from gate.core.grants import Action
 from gate.core.keys import Keyring, UnknownKey
-from gate.core.policy import Access, OnLimit, Policy
+from gate.core.policy import READING, Access, OnLimit, Policy
 from gate.core.reasons import Deny, Reason
 from gate.core.target import Target
 from gate.core.ticket import Ticket, TicketKeys
 from gate.core.token import Token
 from gate.core.verdicts import Admit, Ask, Issue, Opened, Permit, Place
+from gate.core.visit import Visit
 from gate.core.writes import asks_ownership
 from gate.errors import OriginError, StoreError, StoreUnavailable
+from gate.formats import Reference
 from gate.media.links import Links
 from gate.proxy.carrier import session_cookie, session_link
 from gate.proxy.credentials import Credentials
@@ -35,7 +37,14 @@ from gate.proxy.known import Playbacks, Responses, is_revoked
 from gate.proxy.ledger import Ledger
 from gate.proxy.manifest import Body, is_read, prepare
 from gate.proxy.origin import Reply, Upstream
-from gate.proxy.ownership import name_created, names_destroyed, names_of, reads_answer
+from gate.proxy.ownership import (
+    has_destroyed,
+    is_whole,
+    name_created,
+    names_destroyed,
+    names_of,
+    reads_answer,
+)
 from gate.proxy.published import PublishedKeys
 from gate.proxy.relay import relay, respond
 from gate.proxy.session_api import SessionApi
@@ -60,7 +69,7 @@ class Gatekeeper:
         self,
         policy: Policy,
         *,
-        tickets: TicketKeys,
+        credentials: Credentials,
         keys: PublishedKeys,
         ledger: Ledger,
         control: Control,
@@ -69,11 +78,10 @@ class Gatekeeper:
         responses: Responses,
         metrics: Metrics,
         cut: Callable[[asyncio.Transport], None],
-        log_all: Callable[[], bool] = lambda: False,
+        journal: Journal,
     ) -> None:
-        """`log_all` tells whether every answered request is logged, or the refused ones only."""
         self._policy = policy
-        self._credentials = Credentials(tickets, keys, metrics, policy.limits.tokens_cached)
+        self._credentials = credentials
         self._ledger = ledger
         self._control = control
         self._upstream = upstream
@@ -81,7 +89,7 @@ class Gatekeeper:
         self._responses = responses
         self._metrics = metrics
         self._cut = cut
-        self._journal = Journal(metrics, log_all)
+        self._journal = journal
         self._api = SessionApi(ledger, control, keys, self._credentials)
         self.draining = False
 
@@ -161,7 +169,7 @@ class Gatekeeper:
         if isinstance(place, Deny):
             return place
         record.place = place
-        if request.body_exists and place.action is Action.READ:
+        if request.body_exists and request.method in READING:
             return Deny(Reason.BODY_NOT_ALLOWED)
         if (request.content_length or 0) > policy.limits.upload:
             return Deny(Reason.BODY_TOO_LARGE)
@@ -180,15 +188,29 @@ class Gatekeeper:
             place = self._credentials.vouched(place, ticket)
             if isinstance(place, Deny):
                 return place
-        token = self._credentials.token(place)
+            ticket = await self._credentials.follow(ticket, place)
+            if isinstance(ticket, Deny):
+                return ticket
+        token = self._credentials.token(place, ask.address)
         if isinstance(token, UnknownKey):
             token = await self._credentials.late_token(place, token, ticket)
+        elif isinstance(token, Reference):
+            token = await self._credentials.resolve(token, place.application, ask.address)
         if isinstance(token, Deny):
             return token
-        return await self._decide(request, ask, place, token, ticket)
+        visit = self._credentials.visit(place) if ticket is None else None
+        if isinstance(visit, Deny):
+            return visit
+        return await self._decide(request, ask, place, token, ticket, visit)
 
     async def _decide(
-        self, request: web.BaseRequest, ask: Ask, place: Place, token: Token | None, ticket: Ticket | None
+        self,
+        request: web.BaseRequest,
+        ask: Ask,
+        place: Place,
+        token: Token | None,
+        ticket: Ticket | None,
+        visit: Visit | None,
     ) -> Permit | Issue | Deny:
         ledger, now = self._ledger, time.time()
         known, warrant = None, None
@@ -201,15 +223,19 @@ class Gatekeeper:
             if ticket.warrant is None:
                 ticket = replace(ticket, warrant=await ledger.warrant(ticket))
             warrant = ticket.warrant
+        elif token is not None and visit is not None:
+            known = self._playbacks.find(visit.session_of(token), place.client)
+            warrant = token.warrant
         elif token is not None:
             known = self._playbacks.find_by_token(token.id, place.client)
             warrant = token.warrant
-        owned = False
-        visit = ticket.session if ticket is not None else known.session if known is not None else None
-        application = place.application
-        if visit and application and warrant is not None and asks_ownership(place, warrant):
-            owned = await ledger.owns(application.name, names_of(place), visit)
-        verdict = decide(ask, place, token, ticket, known, self._control.revoked, now, owned=owned)
+        owned, application = False, place.application
+        session = ticket.session if ticket is not None else known.session if known is not None else None
+        owner = session if visit is None else visit.name
+        if owner and application and warrant is not None and asks_ownership(place, warrant):
+            owned = await ledger.owns(application.name, names_of(place), owner)
+        revoked = self._control.revoked
+        verdict = decide(ask, place, token, ticket, known, revoked, now, owned=owned, visit=visit)
         if isinstance(verdict, Admit):
             opening = verdict.opening
             return settle(
@@ -299,7 +325,7 @@ class Gatekeeper:
             precondition=permit.precondition,
         )
         body = None
-        if place.action is not Action.READ and request.body_exists:
+        if request.method not in READING and request.body_exists:
             body = Upload(request, transport, policy.limits.upload, record.receive)
             if request.content_length is not None:
                 fields.append(("Content-Length", str(request.content_length)))
@@ -378,11 +404,21 @@ class Gatekeeper:
         if not 200 <= reply.status < 300:
             return
         if permit.place.action is Action.DESTROY:
-            await self._ledger.disown(permit, names_destroyed(permit.place))
-        elif permit.place.action is Action.CREATE and permit.session is not None:
+            if await has_destroyed(permit, reply):
+                await self._ledger.disown(permit, names_destroyed(permit.place))
+                await self._drop_resource(permit.place)
+        elif permit.place.action is Action.CREATE and (permit.visit or permit.session) is not None:
             name = await name_created(permit, reply)
             if name is not None:
                 await self._ledger.own(permit, name)
+
+    async def _drop_resource(self, place: Place) -> None:
+        """Server-side tokens that were for what is gone now, and may not outlive it, name it no longer."""
+        ziggeo = None if place.application is None else place.application.ziggeo
+        if place.application is not None and ziggeo is not None and is_whole(place):
+            await self._ledger.drop_resource(
+                place.application.name, place.facts.resource, ziggeo.volatile_grace_s
+            )
 
     def _refuse(self, record: Record, deny: Deny, cors: Fields) -> web.Response:
         record.refuse(deny)

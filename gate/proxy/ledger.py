@@ -30,6 +30,7 @@ from gate.core.token import Warrant
 from gate.core.verdicts import Opened, Opening, Outcome, Permit, Refused, Renewal
 from gate.errors import StoreError, StoreUnavailable
 from gate.proxy.known import Playbacks, Recent
+from gate.store.authtokens import AuthTokens
 from gate.store.control import Control
 from gate.store.sessions import Facts, Sessions
 from gate.wire.metrics import Metrics
@@ -48,12 +49,14 @@ class Ledger:
         self,
         policy: Callable[[], Policy],
         sessions: Sessions,
+        authtokens: AuthTokens,
         control: Control,
         playbacks: Playbacks,
         metrics: Metrics,
     ) -> None:
         self._policy = policy
         self._sessions = sessions
+        self._authtokens = authtokens
         self._control = control
         self._playbacks = playbacks
         self._metrics = metrics
@@ -102,7 +105,7 @@ class Ledger:
                 raise
             now = time.time()
             ends = [end for end in (opening.until_s, opening.usage_s and now + opening.usage_s) if end]
-            session = session_id(token.owner, int(now * 1000), secrets.token_bytes(8))
+            session = opening.session or session_id(token.owner, int(now * 1000), secrets.token_bytes(8))
             return Opened(session, now, min(ends, default=None))
 
     async def commit(self, permit: Permit, on_limit: OnLimit, facts: Facts) -> tuple[Permit | Deny, bool]:
@@ -189,10 +192,13 @@ class Ledger:
         return False
 
     async def own(self, permit: Permit, name: str) -> None:
-        """The permit's session owns what it has created, if nobody does. Acknowledged when this returns."""
-        application = permit.place.application
-        if application is not None and permit.session is not None:
-            call = self._sessions.own(application.name, name, permit.session, permit.ends_at)
+        """The permit's page session, or its session, owns what it has created, if nobody does.
+
+        Acknowledged when this returns.
+        """
+        application, owner = permit.place.application, permit.visit or permit.session
+        if application is not None and owner is not None:
+            call = self._sessions.own(application.name, name, owner, permit.ends_at)
             await self._call("own", call)
 
     async def disown(self, permit: Permit, names: Iterable[str]) -> None:
@@ -202,6 +208,12 @@ class Ledger:
             self._owned.clear()
             for name in names:
                 await self._call("disown", self._sessions.disown(application.name, name))
+
+    async def drop_resource(self, application: str, resource: str, grace_s: float) -> None:
+        """No volatile server-side token names what is gone."""
+        await self._call(
+            "drop_resource", self._authtokens.drop_resource(application, resource, grace_s=grace_s)
+        )
 
     async def renew(self) -> None:
         """Leases are renewed, and what went on unconfirmed in an outage is committed, or ended.

@@ -11,7 +11,9 @@ Names are kept apart by origin and layout: a file that is called like a camera i
 from __future__ import annotations
 
 import json
-from typing import Final
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from gate.core.grants import Action
 from gate.core.target import Target, parse_target
@@ -43,7 +45,9 @@ async def name_created(permit: Permit, reply: Reply) -> str | None:
             return None
         return names_of(place)[-1] if _is_whole(place, place.target) else _target_name(place, place.target.raw)
     if reads_answer(place) and place.rule.created_field is not None:
-        resource = _field(await reply.peek(_LONGEST_ANSWER), place.rule.created_field)
+        answer = read_answer(place, reply.status, await reply.peek(_LONGEST_ANSWER))
+        resource = answer.fields.get(place.rule.created_field) if answer.done else None
+        resource = resource if isinstance(resource, str) and resource else None
         # What was there already is not new: an origin that writes to an object answers with its name as well.
         return None if resource in (None, place.facts.resource) else _resource_name(place, str(resource))
     for name, value in reply.fields:
@@ -52,9 +56,39 @@ async def name_created(permit: Permit, reply: Reply) -> str | None:
     return None
 
 
+async def has_destroyed(permit: Permit, reply: Reply) -> bool:
+    """Whether the origin's answer to DELETE says that it has."""
+    if not _is_wrapped(permit.place):
+        return 200 <= reply.status < 300
+    return read_answer(permit.place, reply.status, await reply.peek(_LONGEST_ANSWER)).done
+
+
 def reads_answer(place: Place) -> bool:
-    """Whether the body of the origin's answer says what was created."""
+    """Whether the body of the origin's answer says what was done."""
+    if place.action is Action.DESTROY:
+        return _is_wrapped(place)
     return place.method == "POST" and place.action is Action.CREATE and place.rule.created_field is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What an origin's answer says: whether it has done what was asked, and its JSON object's fields."""
+
+    done: bool
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+def read_answer(place: Place, status: int, body: bytes) -> Said:
+    """What the answer to a write says. Total.
+
+    An origin of Ziggeo's API that is asked with ``_wrapstatus=true`` answers 200 whatever happened, and says in
+    the body what did: ``{"status": 201, "responseText": the answer, or its JSON text}``.
+    """
+    said = _object(body)
+    if _is_wrapped(place) and "status" in said:
+        status, inner = _status(said["status"]), said.get("responseText")
+        said = inner if isinstance(inner, dict) else _object(inner) if isinstance(inner, str) else {}
+    return Said(200 <= status < 300, said)
 
 
 def _located(place: Place, location: str) -> str | None:
@@ -76,21 +110,39 @@ def _located(place: Place, location: str) -> str | None:
     return _resource_name(place, resource)
 
 
-def _field(body: bytes, name: str) -> str | None:
+def is_whole(place: Place) -> bool:
+    """Whether what is asked for is its resource as a whole."""
+    return _is_whole(place, place.target)
+
+
+def _is_wrapped(place: Place) -> bool:
+    wraps = place.rule.layout.name == "ziggeo" and ("_wrapstatus", "true") in place.target.pairs()
+    return wraps and place.method in ("POST", "DELETE")
+
+
+def _object(text: str | bytes) -> dict[str, Any]:
     try:
-        answer = json.loads(body)
+        answer = json.loads(text)
     except (ValueError, RecursionError):
-        return None
-    value = answer.get(name) if isinstance(answer, dict) else None
-    return value if isinstance(value, str) and value else None
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
+def _status(value: object) -> int:
+    """The status in an envelope, a number or its digits; anything else is a failure."""
+    text = str(value)
+    return int(text) if text.isascii() and text.isdigit() and len(text) == 3 else 500
 
 
 def _is_whole(place: Place, target: Target) -> bool:
     """Whether the target addresses its resource as a whole, not something in it."""
     resource = place.facts.resource
-    return resource == "/".join(target.segments) or (
-        place.rule.pattern.last == "resource" and resource == target.segments[-1]
-    )
+    if resource == "/".join(target.segments):
+        return True
+    if place.rule.pattern.last == "resource" or place.rule.layout.name == "ziggeo":
+        # The first segment of that name is the last of all: nothing in it is called like it.
+        return resource in target.segments and target.segments.index(resource) == len(target.segments) - 1
+    return False
 
 
 def _target_names(place: Place) -> tuple[str, ...]:

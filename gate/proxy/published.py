@@ -20,7 +20,7 @@ from gate.core.published import KeySource, Publication, join
 from gate.core.reasons import Deny, Reason
 from gate.core.token import Token
 from gate.errors import KeysError
-from gate.formats import read_token
+from gate.formats import Reference, read_token
 from gate.formats.jwk import LeakedKeysError, read_jwk_set
 from gate.formats.signatures import UnfitKeyError
 from gate.proxy.jwks import JwksClient
@@ -84,7 +84,8 @@ class PublishedKeys:
         read = read_token(text, replace(application, keyring=ring))
         if isinstance(read, UnknownKey) and not all(feed.state.settled for feed in self._feeds[name]):
             return Deny(Reason.KEYS_UNAVAILABLE)
-        return read
+        # What names a key is a token itself.
+        return refusal if isinstance(read, Reference) else read
 
     def ask_soon(self, name: str) -> None:
         """An application's sources are asked, unless they rest: a token names a key that is not known."""

@@ -29,7 +29,7 @@ from gate.core.target import Target, parse_target
 from gate.core.ticket import Ticket
 from gate.core.token import Token, digest
 from gate.core.verdicts import Opening, Refused
-from gate.formats import read_token
+from gate.formats import Reference
 from gate.proxy.credentials import Credentials
 from gate.proxy.ledger import Ledger
 from gate.proxy.published import PublishedKeys
@@ -65,7 +65,7 @@ class SessionApi:
         self, request: web.BaseRequest, target: Target, policy: Policy, record: Record, cors: Fields
     ) -> Answer | Deny:
         """201 with a link of a new session, 200 with one of a renewed session, or why not."""
-        found = await self._token(request, target, policy)
+        found = await self._token(request, target, policy, record.peer.address)
         if isinstance(found, Deny):
             return found
         application, token = found
@@ -87,7 +87,7 @@ class SessionApi:
         return opened(status, f"{link}/", json.dumps(body).encode() + b"\n", record.request_id, cors)
 
     async def _token(
-        self, request: web.BaseRequest, target: Target, policy: Policy
+        self, request: web.BaseRequest, target: Target, policy: Policy, address: str
     ) -> tuple[Application, Token] | Deny:
         """The token, and the application whose keys verify it: no rule names one here."""
         refusal = Deny(Reason.TOKEN_MISSING)
@@ -98,7 +98,9 @@ class SessionApi:
                 return text
             if text is None:
                 continue
-            token = read_token(text, application)
+            token = self._credentials.read(text, application, address)
+            if isinstance(token, Reference):
+                token = await self._credentials.resolve(token, application, address)
             if isinstance(token, Token):
                 return application, token
             refusal = token

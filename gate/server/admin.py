@@ -16,6 +16,7 @@ from gate.api.call import LONGEST_BODY
 from gate.api.guard import guard, shows
 from gate.core.reasons import Deny, Reason
 from gate.proxy.relay import respond
+from gate.server.bodies import read_body
 from gate.wire.answers import problem
 from gate.wire.metrics import Metrics
 
@@ -69,13 +70,9 @@ class AdminHandler:
     async def _call(self, request: web.BaseRequest) -> web.StreamResponse:
         if (fault := self._guard(request)) is not None:
             return respond(to_answer(fault))
-        body = b""
-        if (request.content_length or 0) > LONGEST_BODY:
+        body = await read_body(request, LONGEST_BODY)
+        if body is None:
             return respond(too_large(LONGEST_BODY))
-        async for piece in request.content.iter_any():
-            body += piece
-            if len(body) > LONGEST_BODY:
-                return respond(too_large(LONGEST_BODY))
         return respond(await self._api.answer(request.method, request.raw_path, body))
 
     def _guard(self, request: web.BaseRequest) -> Fault | None:

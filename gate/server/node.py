@@ -18,26 +18,33 @@ from typing import Final, Self
 from gate.api.admin import AdminApi
 from gate.api.operations import OperationsApi, Reloading
 from gate.api.sessions import SessionsApi
+from gate.api.ziggeo import ZiggeoApi
 from gate.config.compile import Address, Config
 from gate.config.values import UnixAddress
 from gate.core.keys import Keyring
 from gate.core.policy import Limits
 from gate.core.ticket import TicketKeys
 from gate.errors import GateError, StoreError, StoreReplica, StoreUnavailable
+from gate.proxy.credentials import Credentials
 from gate.proxy.gatekeeper import Gatekeeper
 from gate.proxy.known import Playbacks, Responses
 from gate.proxy.ledger import Ledger
 from gate.proxy.origin import HttpUpstream
 from gate.proxy.published import PublishedKeys
+from gate.proxy.references import References
 from gate.server.admin import AdminHandler
 from gate.server.health import Health, State
 from gate.server.kept_keys import KeptKeys
 from gate.server.listener import Listener, ListenerLimits, cut
+from gate.server.public import PublicHandler
+from gate.store.authtokens import AuthTokens
 from gate.store.client import Client
 from gate.store.control import HEARTBEAT_S, Control
 from gate.store.listing import Listing
 from gate.store.sessions import Sessions
+from gate.wire.failures import Failures
 from gate.wire.metrics import Metrics
+from gate.wire.record import Journal
 
 # A start and a revocation wait longer for the store than a viewer's request does.
 _OPERATOR_S: Final = 3.0
@@ -91,6 +98,9 @@ class Node:
             playbacks.extend(session, ends_at, token)
             responses.extend(session, ends_at, token)
 
+        def forget(application: str, names: list[str]) -> None:
+            references.forget(application, names)
+
         control = Control(
             patient,
             url,
@@ -98,10 +108,14 @@ class Node:
             on_lost=lose,
             on_renewed=extend,
             on_ticket_keys=self._take_ticket_keys,
+            on_authtokens=forget,
+            on_missed=lambda: references.forget_all(),
         )
+        authtokens = AuthTokens(client, control.tell_authtokens)
+        references = References(authtokens, policy.limits.tokens_cached)
         stack.push_async_callback(control.stop)
         reachable = await self._follow(control, reachable)
-        ledger = Ledger(lambda: self.config.policy, sessions, control, playbacks, self.metrics)
+        ledger = Ledger(lambda: self.config.policy, sessions, authtokens, control, playbacks, self.metrics)
         ledger.start(reachable=reachable)
         stack.push_async_callback(ledger.stop)
         upstream = HttpUpstream(connections=policy.limits.connections)
@@ -109,9 +123,14 @@ class Node:
         tickets = TicketKeys(await self._ticket_keys(control, reachable))
         keys = PublishedKeys(self.metrics, self._take_keyring)
         stack.push_async_callback(keys.stop)
+        failures = Failures()
+        credentials = Credentials(
+            tickets, keys, references, failures, self.metrics, policy.limits.tokens_cached
+        )
+        journal = Journal(self.metrics, lambda: self.config.log_access)
         keeper = Gatekeeper(
             keys.follow(policy),
-            tickets=tickets,
+            credentials=credentials,
             keys=keys,
             ledger=ledger,
             control=control,
@@ -120,7 +139,7 @@ class Node:
             responses=responses,
             metrics=self.metrics,
             cut=cut,
-            log_all=lambda: self.config.log_access,
+            journal=journal,
         )
         # From here on it takes keys that are fetched, and ticket keys that the feed tells of.
         self.gatekeeper, self.keys = keeper, keys
@@ -140,7 +159,10 @@ class Node:
         )
         await admin.start(_where(config.admin_listen))
         stack.push_async_callback(admin.stop)
-        public = Listener(keeper.handle, _listener_limits(policy.limits), name="public")
+        ziggeo = ZiggeoApi(authtokens, control, failures, credentials.issue_visit)
+        public = Listener(
+            PublicHandler(keeper, ziggeo, journal).handle, _listener_limits(policy.limits), name="public"
+        )
         await public.start(_where(config.listen))
         stack.push_async_callback(public.stop)
         self.public, self.admin, self.control, self.api = public, admin, control, api

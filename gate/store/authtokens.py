@@ -1,13 +1,7 @@
 """Server-side tokens: kept in the store, known to their users by a short name that says nothing.
 
-    gate:{n}:k:<token>     hash    the token: its arguments as JSON, each under =<name>; id, made, changed (ms),
-                                   ends (ms, 0 never), volatile, empty (whether it grants nothing), names
-    gate:{n}:q:<request>   string  what a request did, for a repetition of it
-    gate:{n}:n:<resource>  zset    the shard's volatile tokens that name it -> when each is forgotten (ms)
-
-<token> is the digest that names any token, made of application and name, and {n} is its shard: so a token is
-found by its name alone, in its application alone, and what it has counted lies beside it. A name is random, and
-drawn until its shard is that of the request that asks for it: then one script can see both.
+A token is found by its name alone, in its application alone (`gate.store.keys`). A name is random, and drawn
+until its shard is that of the request that asks for it: then one script can see both.
 
 A change is one script. All gates hear of it before the change is called done; where they cannot be told,
 StoreUnavailable is raised, and who asks again with the same request changes nothing twice and tells them then.
@@ -27,18 +21,15 @@ import re
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from typing import Any, Final
 
 from gate.core.session import SHARDS, shard_of
 from gate.core.token import digest, token_id
 from gate.errors import StoreUnavailable
 from gate.store.client import Client
-from gate.store.keys import ShardKeys, shard_prefix
+from gate.store.keys import ShardKeys, naming, object_name, shard_prefix
 from gate.store.sessions import KEEP_S, LEEWAY_S
 
-GRACE_S: Final = 60.0
 # For how long a request that comes again is known. Public clients ask again at once, five times at the most.
 REPEAT_S: Final = 600
 # A token that names more resources is not emptied by what befalls them.
@@ -73,28 +64,26 @@ class AuthTokens:
 
     A `request` is its caller's own name for one wish, which repeated with it is fulfilled once; without one,
     a call is a wish of its own, and only an answer that was lost on the way is asked for again.
+
+    A volatile token that a call leaves empty is kept for `grace_s`.
     """
 
-    def __init__(self, client: Client, tell: Tell, *, grace_s: float = GRACE_S) -> None:
-        """`tell` lets every gate hear that tokens have changed, as `Control.tell_authtokens` does.
-
-        An empty volatile token is kept for `grace_s`.
-        """
+    def __init__(self, client: Client, tell: Tell) -> None:
+        """`tell` lets every gate hear that tokens have changed, as `Control.tell_authtokens` does."""
         self._client = client
         self._tell = tell
-        self._grace_ms = int(grace_s * 1000)
 
     async def create(
-        self, application: str, arguments: Mapping[str, Any], request: str | None = None
+        self, application: str, arguments: Mapping[str, Any], request: str | None = None, *, grace_s: float
     ) -> AuthToken:
         """A new token. Raises ValueError or TypeError for an argument that JSON cannot say.
 
         The request that made one which has been deleted since makes no other; the times of that one are 0.
         """
         wish = digest("request", application, request or secrets.token_hex(16))
-        shard = shard_of(wish)
-        name = _draw(application, shard)
-        answer = await self._put("create", application, name, f"{shard_prefix(shard)}q:{wish}", arguments)
+        name = _draw(application, shard_of(wish))
+        key = ShardKeys(wish).request(wish)
+        answer = await self._put("create", application, name, key, arguments, grace_s)
         if answer[0] == b"done":
             return _read(application, _pairs(answer[1]))
         name = answer[1].decode()
@@ -109,7 +98,13 @@ class AuthTokens:
         return _read(application, fields) if fields else None
 
     async def update(
-        self, application: str, name: str, arguments: Mapping[str, Any], request: str | None = None
+        self,
+        application: str,
+        name: str,
+        arguments: Mapping[str, Any],
+        request: str | None = None,
+        *,
+        grace_s: float,
     ) -> AuthToken | None:
         """The token as it is now that `arguments` have taken the place of those that it had under their names.
 
@@ -117,8 +112,8 @@ class AuthTokens:
         """
         if _ID.fullmatch(name) is None:
             return None
-        wish = _Names(application, name).request("update", request)
-        answer = await self._put("update", application, name, wish, arguments)
+        key = _Names(application, name).request("update", request)
+        answer = await self._put("update", application, name, key, arguments, grace_s)
         await self._tell_all(application, [name])
         if answer[0] == b"repeated":
             return await self.get(application, name)
@@ -138,7 +133,7 @@ class AuthTokens:
         await self._tell_all(application, [name])
         return bool(gone)
 
-    async def drop_resource(self, application: str, resource: str) -> int:
+    async def drop_resource(self, application: str, resource: str, *, grace_s: float) -> int:
         """No volatile token grants anything on the resource by its name; gives how many did.
 
         What it has done is done when it raises, and the rest when it is called again.
@@ -146,16 +141,17 @@ class AuthTokens:
         dropped = 0
         for at in range(0, SHARDS, _SHARDS_AT_ONCE):
             shards = range(at, min(at + _SHARDS_AT_ONCE, SHARDS))
-            dropped += sum(await asyncio.gather(*(self._drop(application, resource, each) for each in shards)))
+            drops = (self._drop(application, resource, each, grace_s) for each in shards)
+            dropped += sum(await asyncio.gather(*drops))
         return dropped
 
-    async def _drop(self, application: str, resource: str, shard: int) -> int:
-        name = _resource(application, resource)
-        prefix = shard_prefix(shard)
-        fixed: list[str | int] = [resource, name, prefix, AT_ONCE, self._grace_ms, KEEP_S * 1000]
+    async def _drop(self, application: str, resource: str, shard: int, grace_s: float) -> int:
+        name = object_name(application, resource)
+        fixed: list[str | int] = [resource, name, shard_prefix(shard), AT_ONCE]
+        fixed += [int(grace_s * 1000), KEEP_S * 1000]
         dropped, told = 0, list[str]()
         while True:
-            answer = await self._ask("drop_resource", [f"{prefix}n:{name}"], [*fixed, *told])
+            answer = await self._ask("drop_resource", [naming(shard, name)], [*fixed, *told])
             if not answer:
                 return dropped
             told = [each.decode() for each in answer[::2]]
@@ -163,22 +159,27 @@ class AuthTokens:
             dropped += len(told)
 
     async def _put(
-        self, kind: str, application: str, name: str, wish: str, arguments: Mapping[str, Any]
+        self,
+        kind: str,
+        application: str,
+        name: str,
+        request: str,
+        arguments: Mapping[str, Any],
+        grace_s: float,
     ) -> list[Any]:
         names = _Names(application, name)
         args: list[str | int] = [kind, name, names.digest, names.prefix]
-        args += [REPEAT_S * 1000, self._grace_ms, LEEWAY_S * 1000, KEEP_S * 1000]
+        args += [REPEAT_S * 1000, int(grace_s * 1000), LEEWAY_S * 1000, KEEP_S * 1000]
         args += _fields(application, arguments, new=kind == "create")
-        keys = [names.token, wish, names.committed]
+        keys = [names.token, request, names.committed]
         answer: list[Any] = await self._ask("put_authtoken", keys, args)
         return answer
 
     async def _ask(self, script: str, keys: list[str], args: Sequence[str | int]) -> Any:
-        command = ("EVAL", _source(script), len(keys), *keys, *args)
         try:
-            return await self._client.call(*command)
+            return await self._client.script(script, keys, args)
         except StoreUnavailable:
-            return await self._client.call(*command)
+            return await self._client.script(script, keys, args)
 
     async def _tell_all(self, application: str, names: list[str]) -> None:
         try:
@@ -192,14 +193,14 @@ class _Names:
 
     def __init__(self, application: str, name: str) -> None:
         self.digest = token_id(application, name)
-        keys = ShardKeys(self.digest)
-        self.prefix = keys.prefix
-        self.token = f"{keys.prefix}k:{self.digest}"
-        self.committed = keys.committed(self.digest)
+        self._keys = ShardKeys(self.digest)
+        self.prefix = self._keys.prefix
+        self.token = self._keys.authtoken(self.digest)
+        self.committed = self._keys.committed(self.digest)
 
     def request(self, kind: str, request: str | None) -> str:
         wish = request or secrets.token_hex(16)
-        return f"{self.prefix}q:{digest('request', self.digest, f'{kind}:{wish}')}"
+        return self._keys.request(digest("request", self.digest, f"{kind}:{wish}"))
 
 
 def _draw(application: str, shard: int) -> str:
@@ -208,10 +209,6 @@ def _draw(application: str, shard: int) -> str:
         name = secrets.token_hex(16)
         if shard_of(token_id(application, name)) == shard:
             return name
-
-
-def _resource(application: str, resource: str) -> str:
-    return digest("object", application, resource)
 
 
 def _fields(application: str, arguments: Mapping[str, Any], *, new: bool) -> list[str | int]:
@@ -236,7 +233,7 @@ def _fields(application: str, arguments: Mapping[str, Any], *, new: bool) -> lis
         fields["empty"] = int(not any(map(_grants_something, rules)))
         fields["names"] = ""
         if len(named) <= MOST_NAMES:
-            fields["names"] = " ".join(sorted(_resource(application, name) for name in named))
+            fields["names"] = " ".join(sorted(object_name(application, name) for name in named))
     flat: list[str | int] = []
     for name, field in fields.items():
         flat += [name, field]
@@ -266,8 +263,3 @@ def _read(application: str, fields: Mapping[bytes, bytes]) -> AuthToken:
         made_at=int(held["made"]) / 1000,
         changed_at=int(held["changed"]) / 1000,
     )
-
-
-@cache
-def _source(name: str) -> str:
-    return (files("gate.store") / "lua" / f"{name}.lua").read_text("utf-8")

@@ -41,6 +41,9 @@ SCRIPTS: Final = (
     "own",
     "revoke",
     "snapshot",
+    "put_authtoken",
+    "delete_authtoken",
+    "drop_resource",
 )
 OLDEST_REDIS: Final = (7, 0)
 # Errors by which a server says that it cannot serve now, though it answers.

@@ -15,7 +15,18 @@ same shard, and with it its tokens, sessions and leases:
     gate:{n}:l:<owner>            zset    the owner's leases: <session>|<client> -> when it lapses (ms)
     gate:{n}:l                    zset    all leases of the shard, likewise
     gate:{n}:x:<owner>            zset    the owner's evicted playbacks (a free place only)
-    gate:{n}:k:<token>            hash    a server-side token
+    gate:{n}:v:<session>          string  when the usage time of a page session's session is over (ms),
+                                          while the page session is accepted
+
+A server-side token lies where what it has counted does: its shard is that of the digest which names any token,
+made of application and name. So it is found by its name alone, and one script sees it and its index:
+
+    gate:{n}:k:<token>            hash    a server-side token: its arguments as JSON, each under =<name>; id,
+                                          made, changed (ms), ends (ms, 0 never), volatile, empty (whether it
+                                          grants nothing), names
+    gate:{n}:q:<request>          string  what a request did to a token, for a repetition of it
+    gate:{n}:n:<object>           zset    the shard's volatile tokens that name an object -> when each is
+                                          forgotten (ms; inf: never)
 
 An object's shard is its own, because anybody may ask whose it is:
 
@@ -28,7 +39,9 @@ and what every gate holds or follows, under one tag of its own:
     gate:{control}:ticket_keys    hash    key id -> key, for gates whose policy names none
     gate:{control}:probe          string  nothing: a gate has asked whether anything can be written
 
-Everything in a shard has a TTL that outlasts what it guards, except the set of a limited token without end.
+Everything in a shard has a TTL that outlasts what it guards, except for what has no end itself: the set of a
+limited token without end; a server-side token without end, unless it is volatile and empty, and the index of
+what it names; and the usage of a session whose page session is accepted for ever.
 """
 
 from __future__ import annotations
@@ -92,6 +105,15 @@ class ShardKeys:
     def resume(self, token: str, client: str) -> str:
         return f"{self.prefix}r:{token}:{client}"
 
+    def visit(self, session: str) -> str:
+        return f"{self.prefix}v:{session}"
+
+    def authtoken(self, token: str) -> str:
+        return f"{self.prefix}k:{token}"
+
+    def request(self, request: str) -> str:
+        return f"{self.prefix}q:{request}"
+
     @property
     def evicted(self) -> str:
         return f"{self.prefix}x:{self._owner}"
@@ -109,10 +131,20 @@ class ShardKeys:
         return all_sessions(self._shard)
 
 
+def object_name(application: str, resource: str) -> str:
+    """What an object is called in the store."""
+    return digest("object", application, resource)
+
+
 def owned(application: str, resource: str) -> str:
     """The name of what tells whose an object is."""
-    name = digest("object", application, resource)
+    name = object_name(application, resource)
     return f"{shard_prefix(shard_of(name))}o:{name}"
+
+
+def naming(shard: int, name: str) -> str:
+    """The name of the index of a shard's volatile tokens that name an object, itself called `name`."""
+    return f"{shard_prefix(shard)}n:{name}"
 
 
 def lease(session: str, client: str) -> str:

@@ -61,12 +61,15 @@ class Sessions:
         self._provisional_ms = int(provisional_s * 1000)
 
     async def open(self, opening: Opening, facts: Facts) -> Outcome:
-        """Opens a provisional session, or gives one of the client's own. `facts` are kept for listing."""
+        """Opens a provisional session, or gives one of the client's own. `facts` are kept for listing.
+
+        In a page session it is that of the token there, and SESSION_EXPIRED once that is over.
+        """
         token = opening.token
         keys = ShardKeys(token.owner)
-        session = opening.session
-        if session is None:
-            session = session_id(token.owner, int(time.time() * 1000), secrets.token_bytes(8))
+        visiting = opening.resume is Resume.VISIT
+        fresh = session_id(token.owner, int(time.time() * 1000), secrets.token_bytes(8))
+        session = (visiting and opening.session) or fresh
         warrant = dump_warrant(token.warrant)
         answer = await self._ask(
             "open",
@@ -75,7 +78,7 @@ class Sessions:
                 keys.committed(token.id),
                 keys.resume(token.id, opening.client),
                 keys.warrant(token.id),
-                keys.resume(token.id, opening.page),
+                keys.visit(session) if visiting else keys.resume(token.id, opening.page),
                 keys.all_leases,
                 keys.all_sessions,
             ],
@@ -92,6 +95,7 @@ class Sessions:
                 warrant if len(warrant) > INLINE_WARRANT and opening.resume is not Resume.ONLY else "",
                 KEEP_S * 1000,
                 opening.client,
+                _ms(opening.until_visit_s),
                 *_flat(facts),
                 *_origin_of(token.id, token.owner, token.issued_at),
             ],

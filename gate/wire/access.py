@@ -11,6 +11,7 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from gate.core.policy import AUTHTOKENS
 from gate.wire.redaction import redact
 
 _TARGET: Final = 512
@@ -84,9 +85,10 @@ def shown_target(raw: str, prefix: str, secret: frozenset[str]) -> str:
     """A request target as it may be logged. `prefix` is what session links begin with, `secret` the names of
     query parameters that hold tokens."""
     path, mark, query = raw.partition("#")[0].partition("?")
-    if path.startswith(prefix):
-        _, slash, rest = path[len(prefix) :].partition("/")
-        path = f"{prefix}[ticket]{slash}{rest}"
+    for front, shown in ((prefix, "[ticket]"), (AUTHTOKENS, "[token]")):
+        if path.startswith(front) and path != front:
+            _, slash, rest = path[len(front) :].partition("/")
+            path = f"{front}{shown}{slash}{rest}"
     if query:
         # More than can be shown need not be looked at.
         query = "&".join(_shown_pair(pair, secret) for pair in query[: 4 * _TARGET].split("&"))

@@ -7,6 +7,7 @@ origin's, and none may be stored by a cache.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -58,6 +59,20 @@ def problem(deny: Deny, request_id: str, cors: Fields) -> Answer:
         allowed = dict(deny.facts).get("allowed")
         fields.append(("Allow", ", ".join(map(str, allowed)) if isinstance(allowed, list) else ""))
     return Answer(rule.status, tuple(fields), json.dumps(document).encode() + b"\n")
+
+
+def json_answer(
+    status: int,
+    document: Mapping[str, object],
+    request_id: str,
+    cors: Fields,
+    *,
+    more: Iterable[tuple[str, str]] = (),
+    phrase: str = "",
+) -> Answer:
+    """An answer in the form of another system's API: one JSON object, which is ASCII whatever it says."""
+    fields = [*_own(request_id, cors), ("Content-Type", "application/json"), *more]
+    return Answer(status, tuple(fields), json.dumps(document).encode("ascii") + b"\n", phrase)
 
 
 def redirect(location: str, request_id: str, cors: Fields, cookie: str | None = None) -> Answer:

@@ -17,7 +17,7 @@ ADDRESSES: Final = 20_000
 
 
 class Failures:
-    """Counts failures of addresses; `now` is in seconds of any clock that does not go back."""
+    """Counts failures of addresses; `now` is in Unix seconds."""
 
     def __init__(self, burst: int = BURST, every_s: float = EVERY_S, addresses: int = ADDRESSES) -> None:
         """`burst` failures at once, and one more every `every_s`; of so many addresses the latest are known."""

@@ -17,6 +17,7 @@ from email.message import Message
 from email.parser import BytesHeaderParser
 from itertools import pairwise
 from typing import Any, Final
+from urllib.parse import unquote_to_bytes
 
 from gate.formats.strict_json import read_object
 
@@ -31,7 +32,6 @@ _LONGEST_HEAD: Final = 1024
 # What a script on a page sends without asking first is called text, and is a form (Fetch, section 4.9).
 _URLENCODED: Final = frozenset({"", "application/x-www-form-urlencoded", "text/plain"})
 _UTF8: Final = frozenset({"utf-8", "utf8", "us-ascii"})
-_ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
 _NAME: Final = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
 _STEP: Final = re.compile(r"\[([^\[\]]*)\]")
 # RFC 2046, section 5.1.1: bchars, less the space, which no client uses.
@@ -99,12 +99,8 @@ def _urlencoded(body: bytes) -> list[tuple[bytes, bytes]]:
     for piece in body.split(b"&"):
         if piece:
             name, _, value = piece.replace(b"+", b" ").partition(b"=")
-            pairs.append((_ESCAPE.sub(_unescape, name), _ESCAPE.sub(_unescape, value)))
+            pairs.append((unquote_to_bytes(name), unquote_to_bytes(value)))
     return pairs
-
-
-def _unescape(match: re.Match[bytes]) -> bytes:
-    return bytes((int(match[1], 16),))
 
 
 def _multipart(body: bytes, boundary: object) -> list[tuple[bytes, bytes]]:

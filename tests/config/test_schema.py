@@ -14,7 +14,9 @@ from gate.config.models import PolicyFile
 from gate.config.schema import policy_schema, render_schema
 
 CONFIG = Path(__file__).parents[2] / "config"
-ENVIRON = {"GATE_SECRET": "a secret of more than thirty-two bytes, for tests", "GATE_ADMIN_TOKEN": "a token"}
+SECRET = "a secret of more than thirty-two bytes, for tests"
+ENVIRON = {"GATE_SECRET": SECRET, "GATE_ADMIN_TOKEN": "a token"}
+ENVIRON |= {"ZIGGEO_PRIVATE_KEY": SECRET, "ZIGGEO_ENCRYPTION_KEY": SECRET}
 
 
 class Tagged(yaml.SafeLoader):
@@ -36,9 +38,9 @@ def reference_text() -> str:
         return found[1].replace("\n    # ", "\n    ").lstrip("\n")
 
     text = (CONFIG / "gate.yaml").read_text("utf-8")
-    shown, count = re.subn(r"    jwks: \[\](\n    # jwks:\n(?:    #   .*\n)+)", show, text)
-    assert count == 1
-    return shown
+    shown, count = re.subn(r"    (?:jwks: \[\]|ziggeo: null)(\n    # \w+:\n(?:    #   .*\n)+)", show, text)
+    assert count == 2
+    return shown.replace("formats: [jwt]", "formats: [jwt, ziggeo]")
 
 
 @pytest.fixture(scope="module")
@@ -193,6 +195,10 @@ class TestReference:
             "access",
             "layout",
             "layouts",
+            "formats",
+            "application_token",
+            "private_key",
+            "encryption_key",
         }
         own |= {"application", "origin", "token"}
 

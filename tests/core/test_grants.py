@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -38,3 +39,29 @@ def test_no_prefix_no_case_no_pattern() -> None:
     assert grant.covers("ch1")
     for near in ("ch10", "ch", "CH1", "ch1/", "/ch1", " ch1", "a/b", "a"):
         assert not grant.covers(near)
+
+
+A, B = Grant(resources=frozenset({"a", "b"})), Grant(resources=frozenset({"b", "c"}), session_owned=True)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "both"),
+    [
+        (Grant(all=True), A, A),
+        (A, Grant(all=True), A),
+        (Grant(all=True), Grant(all=True), Grant(all=True)),
+        (A, B, Grant(resources=frozenset({"b"}))),
+        (B, Grant(session_owned=True), Grant(session_owned=True)),
+        (A, Grant(session_owned=True), Grant()),
+    ],
+)
+def test_what_two_grants_both_permit(one: Grant, other: Grant, both: Grant) -> None:
+    assert one.meet(other) == both
+    assert other.meet(one) == both
+
+
+def test_what_two_tokens_both_permit() -> None:
+    one = Grants({Action.READ: A, Action.DESTROY: B})
+    other = Grants({Action.READ: B, Action.CREATE: A})
+    assert one.meet(other) == Grants({Action.READ: Grant(resources=frozenset({"b"}))})
+    assert one.meet(Grants()) == Grants()

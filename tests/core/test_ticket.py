@@ -201,3 +201,18 @@ def test_no_key_of_marks_is_a_key_of_tickets() -> None:
     assert KEYS.mark_key(SEALED, "s") != ONE
     with pytest.raises(KeyError):
         TicketKeys([TWO]).mark_key(SEALED, "s")
+
+
+def test_a_session_of_a_server_side_token_names_it_and_older_tickets_name_none() -> None:
+    named = replace(PLAIN, reference="0" * 32)
+    assert KEYS.open(KEYS.seal(named, NONCE)) == named
+    assert len(KEYS.seal(PLAIN, NONCE)) < len(KEYS.seal(named, NONCE))
+    long = replace(named, warrant=None)
+    assert KEYS.open(KEYS.seal(long, NONCE)) == long
+
+
+def test_page_sessions_have_keys_of_their_own() -> None:
+    both = TicketKeys([TWO, ONE]).visit_keys
+    assert list(both) == [ticket_key_id(TWO), ticket_key_id(ONE)]
+    assert KEYS.visit_keys == {ticket_key_id(ONE): both[ticket_key_id(ONE)]}
+    assert not {ONE, TWO} & set(both.values())

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from gate.core.checks import check_life
 from gate.core.grants import Action, Grant, Grants
 from gate.core.keys import Keyring
-from gate.core.policy import Application
+from gate.core.policy import USUAL_RIGHTS, Application, Ziggeo
 from gate.core.reasons import Deny, Reason
 from gate.core.token import Format, Rights, Token, Warrant, token_id
+from gate.formats import Reference, read_token
 from gate.formats.ziggeo import LONGEST, ClientToken, derive_key, encrypt, read, token_of, write
 from gate.formats.ziggeo_values import Arguments
 
@@ -520,3 +521,88 @@ def test_a_limit_of_0_leaves_nothing(name: str) -> None:
 
 def test_nothing_is_shown() -> None:
     assert "apptok" not in repr(taken(read_ours(VECTOR)))
+
+
+# As an application takes them.
+
+SERVER = "0" * 32
+SHOP = Application(
+    "shop",
+    Keyring([]),
+    frozenset({Format.ZIGGEO}),
+    max_session_limit=50,
+    ziggeo=Ziggeo("apptok", "private key", KEY),
+)
+
+
+def made(**arguments: Any) -> str:
+    return write(arguments, "apptok", "enckey", iv=b"12345678", nonce="n1")
+
+
+def test_a_client_side_token_is_the_applications() -> None:
+    read = read_token(made(grants={"read": {"all": True}}), SHOP)
+    assert isinstance(read, Token)
+    assert (read.id, read.session_limit, read.reference) == (token_id("shop", "n1"), 50, None)
+    assert read.warrant.rights == USUAL_RIGHTS
+    assert read_token(VECTOR[:-1] + "0", SHOP) == REFUSED
+    assert read_token("a.b.c", SHOP) == REFUSED
+    assert read_token(VECTOR, Application("shop", Keyring([]), frozenset({Format.ZIGGEO}))) == REFUSED
+    assert read_token(VECTOR, Application("shop", Keyring([]))) == REFUSED
+
+
+def test_beside_the_native_format_a_dot_tells() -> None:
+    both = Application("shop", Keyring([]), frozenset({Format.JWT, Format.ZIGGEO}), ziggeo=SHOP.ziggeo)
+    assert isinstance(read_token(VECTOR, both), Token)
+    refused = read_token("e30.e30.AAAA", both)
+    assert isinstance(refused, Deny)
+    assert refused == read_token("e30.e30.AAAA", Application("shop", Keyring([])))
+
+
+def test_a_server_side_token_is_a_name() -> None:
+    assert read_token(SERVER, SHOP) == Reference(SERVER)
+    for other in (SERVER[1:], SERVER + "0", "A" * 32, "g" * 32, "0" * 31 + "\n"):
+        assert read_token(other, SHOP) == REFUSED
+    held = Arguments(grants=grants(read=resources("v1")), session_limit=2, expiration_date=9, volatile=True)
+    token = Reference(SERVER).resolve(held, "shop", USUAL_RIGHTS)
+    assert isinstance(token, Token)
+    assert (token.id, token.owner, token.reference) == (token_id("shop", SERVER),) * 2 + (SERVER,)
+    assert (token.session_limit, token.expires_at, token.usage_s) == (2, 9, None)
+    assert token.warrant == Warrant(grants(read=resources("v1")), USUAL_RIGHTS)
+
+
+def test_what_is_hidden_is_good_only_for_those_that_refer_to_it() -> None:
+    hidden = Arguments(grants=grants(read=Grant(all=True)), hidden=True)
+    assert Reference(SERVER).resolve(hidden, "shop", USUAL_RIGHTS) == Deny(Reason.TOKEN_HIDDEN)
+    assert read_token(made(hidden=True), SHOP) == Deny(Reason.TOKEN_HIDDEN)
+    reference = read_token(made(token=SERVER, hidden=True, grants={"read": {"all": True}}), SHOP)
+    assert isinstance(reference, Reference)
+    assert isinstance(reference.resolve(hidden, "shop", USUAL_RIGHTS), Token)
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "both", "counts"),
+    [
+        ({}, {}, (None, None, None), "own"),
+        ({"session_limit": 3}, {}, (3, None, None), "own"),
+        ({}, {"session_limit": 3}, (3, None, None), "other"),
+        ({"session_limit": 2}, {"session_limit": 3}, (2, None, None), "own"),
+        ({"session_limit": 0}, {"session_limit": 3}, (0, None, 1), "own"),
+        ({"usage_expiration_time": 9, "expiration_date": 5}, {"expiration_date": 7}, (None, 9, 5), "own"),
+        ({"usage_expiration_time": 9}, {"usage_expiration_time": 8, "expiration_date": 7}, (None, 8, 7), "own"),
+    ],
+)
+def test_who_refers_to_another_may_what_both_may(
+    own: dict[str, Any], other: dict[str, Any], both: tuple[int | None, ...], counts: str
+) -> None:
+    said = {"read": {"resources": ["v1", "v2"]}, "destroy": {"all": True}}
+    reference = read_token(made(token=SERVER, grants=said, **own), SHOP)
+    assert isinstance(reference, Reference)
+    assert reference.name == SERVER
+    held = Arguments(grants=grants(read=resources("v2", "v3"), create=Grant(all=True)), hidden=True, **other)
+    token = reference.resolve(held, "shop", Rights(copy=True))
+    assert isinstance(token, Token)
+    assert token.warrant == Warrant(grants(read=resources("v2")), Rights(copy=True))
+    assert (token.session_limit, token.usage_s, token.expires_at) == both
+    assert token.owner == token_id("shop", SERVER)
+    assert token.id == (token_id("shop", "n1") if counts == "own" else token.owner)
+    assert token.reference == SERVER

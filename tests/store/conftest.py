@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
@@ -14,7 +15,7 @@ import pytest_asyncio
 from gate.core.decision import ticket_of
 from gate.core.grants import Action, Grant, Grants
 from gate.core.policy import OnLimit
-from gate.core.session import Resume
+from gate.core.session import Resume, session_id
 from gate.core.ticket import INLINE_WARRANT, Ticket, dump_warrant
 from gate.core.token import Format, Rights, Token, Warrant, subject_owner, token_id
 from gate.core.verdicts import Opened, Opening, Outcome, Renewal
@@ -84,6 +85,28 @@ class Desk:
     ) -> Outcome:
         opening = Opening(token, client, f"{client} at {path}", mode, token.usage_s, token.expires_at)
         return await self.sessions.open(opening, {"application": "demo"})
+
+    @staticmethod
+    def visited(token: Token, visit: str = "page") -> str:
+        """The id of the token's session in a page session."""
+        drawn = hashlib.sha256(f"{token.id} {visit}".encode()).digest()[:8]
+        return session_id(token.owner, 1_800_000_000_000, drawn)
+
+    async def visit(
+        self, token: Token, visit: str = "page", client: str = "a", until_s: int | None = 4_000_000_000
+    ) -> Outcome:
+        opening = Opening(
+            *(token, client, f"{client} at /", Resume.VISIT, token.usage_s, token.expires_at),
+            session=self.visited(token, visit),
+            until_visit_s=until_s,
+        )
+        return await self.sessions.open(opening, {"application": "demo"})
+
+    async def visit_link(self, token: Token, visit: str = "page", client: str = "a") -> Ticket:
+        outcome = await self.visit(token, visit, client)
+        assert isinstance(outcome, Opened), outcome
+        assert outcome.session == self.visited(token, visit)
+        return ticket_of(token, outcome)
 
     async def link(
         self, token: Token, client: str = "a", mode: Resume = Resume.NEVER, path: str = "/"

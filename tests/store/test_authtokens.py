@@ -6,8 +6,9 @@ import asyncio
 import re
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,10 @@ from gate.core.token import token_id
 from gate.errors import StoreError, StoreUnavailable
 from gate.store import authtokens
 from gate.store.authtokens import AT_ONCE, KEEP_S, LEEWAY_S, MOST_NAMES, REPEAT_S, AuthToken, AuthTokens
-from gate.store.client import Client
+from gate.store.client import SCRIPTS, Client
 from gate.store.control import Control
 from gate.store.embedded import EmbeddedValkey, find_binary
-from gate.store.keys import FEED, ShardKeys, shard_prefix
+from gate.store.keys import FEED, ShardKeys, naming, shard_prefix
 
 GRACE_S = 60.0
 READ = {"read": {"resources": ["v1"]}}
@@ -36,7 +37,12 @@ class Store(Client):
     lose = 0
 
     async def call(self, *command: str | int | float | bytes) -> Any:
-        answer = await super().call(*command)
+        return self.pass_on(await super().call(*command))
+
+    async def script(self, name: str, keys: Sequence[str], args: Sequence[str | int | float]) -> Any:
+        return self.pass_on(await super().script(name, keys, args))
+
+    def pass_on(self, answer: Any) -> Any:
         if self.lose:
             self.lose -= 1
             raise StoreUnavailable("the answer is lost")
@@ -46,20 +52,28 @@ class Store(Client):
 class Gate:
     """One gate's server-side tokens, with a client of its own; `told` is what it has told all gates."""
 
-    def __init__(self, url: str, grace_s: float = GRACE_S) -> None:
+    def __init__(self, url: str) -> None:
         self.client = Store(url, timeout_s=5)
         self.told: list[tuple[str, list[str]]] = []
-        self.tokens = AuthTokens(self.client, self.tell, grace_s=grace_s)
+        self.tokens = AuthTokens(self.client, self.tell)
 
     async def tell(self, application: str, names: Iterable[str]) -> None:
         self.told.append((application, list(names)))
 
     async def create(self, request: str | None = None, **arguments: Any) -> AuthToken:
-        return await self.tokens.create("demo", arguments, request)
+        return await self.tokens.create("demo", arguments, request, grace_s=GRACE_S)
+
+    async def update(
+        self, name: str, arguments: dict[str, Any], request: str | None = None
+    ) -> AuthToken | None:
+        return await self.tokens.update("demo", name, arguments, request, grace_s=GRACE_S)
+
+    async def drop(self, resource: str) -> int:
+        return await self.tokens.drop_resource("demo", resource, grace_s=GRACE_S)
 
     async def ttl_ms(self, token: AuthToken) -> int:
         """-1 for ever, -2 where it is gone."""
-        return int(await self.client.call("PTTL", ShardKeys(token.digest).prefix + "k:" + token.digest))
+        return int(await self.client.call("PTTL", ShardKeys(token.digest).authtoken(token.digest)))
 
     async def names(self, kind: str) -> list[str]:
         keys = await self.client.call("KEYS", f"gate:{{*}}:{kind}:*")
@@ -77,11 +91,11 @@ class Gate:
 
 
 @pytest_asyncio.fixture
-async def make_gate(store_url: str) -> AsyncIterator[Callable[..., Gate]]:
+async def make_gate(store_url: str) -> AsyncIterator[Callable[[], Gate]]:
     async with AsyncExitStack() as stack:
 
-        def make(**options: Any) -> Gate:
-            gate = Gate(store_url, **options)
+        def make() -> Gate:
+            gate = Gate(store_url)
             stack.push_async_callback(gate.client.close)
             return gate
 
@@ -89,12 +103,12 @@ async def make_gate(store_url: str) -> AsyncIterator[Callable[..., Gate]]:
 
 
 @pytest.fixture
-def gate(make_gate: Callable[..., Gate]) -> Gate:
+def gate(make_gate: Callable[[], Gate]) -> Gate:
     return make_gate()
 
 
 @pytest.fixture
-def other(make_gate: Callable[..., Gate]) -> Gate:
+def other(make_gate: Callable[[], Gate]) -> Gate:
     """Another gate on the same store."""
     return make_gate()
 
@@ -131,7 +145,7 @@ class TestCreate:
     async def test_it_is_of_one_application(self, gate: Gate) -> None:
         made = await gate.create(grants=READ)
         assert await gate.tokens.get("another", made.id) is None
-        assert await gate.tokens.update("another", made.id, {"grants": {}}) is None
+        assert await gate.tokens.update("another", made.id, {"grants": {}}, grace_s=GRACE_S) is None
         assert not await gate.tokens.delete("another", made.id)
         assert await gate.tokens.get("demo", made.id) == made
 
@@ -140,7 +154,7 @@ class TestCreate:
         await gate.client.close()
         for name in ("", "x", made.id.upper() + "g", made.id + "\n", made.id[:-1], "é" * 32, "*" * 32):
             assert await gate.tokens.get("demo", name) is None
-            assert await gate.tokens.update("demo", name, {}) is None
+            assert await gate.update(name, {}) is None
             assert await gate.tokens.delete("demo", name) is False
         assert gate.told == []
 
@@ -157,7 +171,7 @@ class TestCreate:
         assert len({token.arguments["session_limit"] for token in made}) == 1
         assert len(await gate.names("k")) == 1
         assert (await gate.create("another")).id != made[0].id
-        assert (await gate.tokens.create("b", {}, "request")).id != made[0].id
+        assert (await gate.tokens.create("b", {}, "request", grace_s=GRACE_S)).id != made[0].id
 
     async def test_a_lost_answer_makes_no_second_one(self, gate: Gate) -> None:
         gate.client.lose = 1
@@ -188,7 +202,7 @@ class TestCreate:
             await gate.create(grants=value)
         made = await gate.create(grants=READ)
         with pytest.raises((ValueError, TypeError)):
-            await gate.tokens.update("demo", made.id, {"hidden": value})
+            await gate.update(made.id, {"hidden": value})
         assert await gate.tokens.get("demo", made.id) == made
 
 
@@ -196,26 +210,26 @@ class TestUpdate:
     async def test_what_is_not_sent_is_kept(self, gate: Gate, other: Gate) -> None:
         made = await gate.create(grants=READ, session_limit=3, hidden=True)
         await asyncio.sleep(0.002)
-        changed = await other.tokens.update("demo", made.id, {"session_limit": None, "volatile": True})
+        changed = await other.update(made.id, {"session_limit": None, "volatile": True})
         assert changed is not None
         assert changed.arguments == {"grants": READ, "session_limit": None, "hidden": True, "volatile": True}
         assert changed.made_at == made.made_at
         assert changed.changed_at > made.changed_at
         assert await gate.tokens.get("demo", made.id) == changed
         assert other.told == [("demo", [made.id])]
-        unchanged = await gate.tokens.update("demo", made.id, {})
+        unchanged = await gate.update(made.id, {})
         assert unchanged is not None
         assert unchanged.arguments == changed.arguments
 
     async def test_there_is_none_to_change(self, gate: Gate) -> None:
-        assert await gate.tokens.update("demo", "0" * 32, {"grants": READ}) is None
+        assert await gate.update("0" * 32, {"grants": READ}) is None
         assert await gate.names("k") == await gate.names("q") == []
 
     async def test_races_lose_nothing(self, gate: Gate, other: Gate) -> None:
         made = await gate.create(volatile=True)
         resources = [{"read": {"resources": [f"v{n}"]}} for n in range(50)]
-        updates = [gate.tokens.update("demo", made.id, {"grants": grants}) for grants in resources]
-        updates += [other.tokens.update("demo", made.id, {f"x{n}": n}) for n in range(50)]
+        updates = [gate.update(made.id, {"grants": grants}) for grants in resources]
+        updates += [other.update(made.id, {f"x{n}": n}) for n in range(50)]
         await asyncio.gather(*updates)
         last = await gate.tokens.get("demo", made.id)
         assert last is not None
@@ -226,16 +240,16 @@ class TestUpdate:
         assert last.arguments["grants"] in resources
         index = await gate.index()
         assert list(index.values()) == [{made.digest.encode(): float("inf")}]
-        assert await gate.tokens.drop_resource("demo", last.arguments["grants"]["read"]["resources"][0]) == 1
+        assert await gate.drop(last.arguments["grants"]["read"]["resources"][0]) == 1
 
     async def test_a_repetition_does_not_undo_what_came_between(self, gate: Gate, other: Gate) -> None:
         made = await gate.create(session_limit=1)
         gate.client.lose = 2
         with pytest.raises(StoreUnavailable):
-            await gate.tokens.update("demo", made.id, {"session_limit": 2}, "request")
+            await gate.update(made.id, {"session_limit": 2}, "request")
         assert gate.told == []
-        await other.tokens.update("demo", made.id, {"session_limit": 3}, "other request")
-        again = await gate.tokens.update("demo", made.id, {"session_limit": 2}, "request")
+        await other.update(made.id, {"session_limit": 3}, "other request")
+        again = await gate.update(made.id, {"session_limit": 2}, "request")
         assert again is not None
         assert again.arguments == {"session_limit": 3}
         assert gate.told == [("demo", [made.id])]
@@ -244,7 +258,7 @@ class TestUpdate:
         for _ in range(20):
             made = await gate.create(grants=READ, volatile=True)
             await asyncio.gather(
-                gate.tokens.update("demo", made.id, {"grants": {"read": {"resources": ["v2"]}}}),
+                gate.update(made.id, {"grants": {"read": {"resources": ["v2"]}}}),
                 other.tokens.delete("demo", made.id),
             )
         assert await gate.names("k") == await gate.names("n") == []
@@ -255,7 +269,7 @@ class TestDelete:
         made = await gate.create(grants=READ, volatile=True)
         assert await other.tokens.delete("demo", made.id) is True
         assert await gate.tokens.get("demo", made.id) is None
-        assert await gate.tokens.update("demo", made.id, {"grants": READ}) is None
+        assert await gate.update(made.id, {"grants": READ}) is None
         assert await gate.tokens.delete("demo", made.id) is False
         assert other.told == [("demo", [made.id])]
         assert await gate.names("k") == await gate.names("n") == []
@@ -298,11 +312,12 @@ class TestTelling:
                 return {n for n, _, _ in heard} == {0, 1, 2}
 
             tokens = AuthTokens(gate.client, controls[0].tell_authtokens)
-            first = await tokens.create("demo", {"grants": READ, "volatile": True})
-            second = await tokens.create("demo", {"grants": READ, "volatile": True})
+            first, second = [
+                await tokens.create("demo", {"grants": READ, "volatile": True}, grace_s=GRACE_S) for _ in "ab"
+            ]
             for act in (
-                lambda: tokens.update("demo", first.id, {"session_limit": 1}),
-                lambda: tokens.drop_resource("demo", "v1"),
+                lambda: tokens.update("demo", first.id, {"session_limit": 1}, grace_s=GRACE_S),
+                lambda: tokens.drop_resource("demo", "v1", grace_s=GRACE_S),
                 lambda: tokens.delete("demo", first.id),
             ):
                 heard.clear()
@@ -325,8 +340,8 @@ class TestTelling:
 
         tokens = AuthTokens(gate.client, tell)
         acts: list[Callable[[], Awaitable[object]]] = [
-            lambda: tokens.update("demo", made.id, {"session_limit": 5}, "a"),
-            lambda: tokens.drop_resource("demo", "v1"),
+            lambda: tokens.update("demo", made.id, {"session_limit": 5}, "a", grace_s=GRACE_S),
+            lambda: tokens.drop_resource("demo", "v1", grace_s=GRACE_S),
             lambda: tokens.delete("demo", made.id, "b"),
         ]
         for act in acts:
@@ -359,11 +374,11 @@ class TestEnds:
     async def test_a_token_outlasts_its_end_by_the_leeway(self, gate: Gate) -> None:
         made = await gate.create(grants=READ, expiration_date=int(time.time()) + 1000)
         assert about(await gate.ttl_ms(made), 1000 + LEEWAY_S)
-        await gate.tokens.update("demo", made.id, {"expiration_date": int(time.time()) + 50})
+        await gate.update(made.id, {"expiration_date": int(time.time()) + 50})
         assert about(await gate.ttl_ms(made), 50 + LEEWAY_S)
-        await gate.tokens.update("demo", made.id, {"session_limit": 1})
+        await gate.update(made.id, {"session_limit": 1})
         assert about(await gate.ttl_ms(made), 50 + LEEWAY_S)
-        await gate.tokens.update("demo", made.id, {"expiration_date": None})
+        await gate.update(made.id, {"expiration_date": None})
         assert await gate.ttl_ms(made) == -1
 
     async def test_one_without_an_end_stays(self, gate: Gate) -> None:
@@ -391,11 +406,11 @@ class TestEnds:
         counts = ShardKeys(made.digest).committed(made.digest)
         await gate.client.call("SADD", counts, "session")
         await gate.client.call("EXPIREAT", counts, now + 100)
-        await gate.tokens.update("demo", made.id, {"expiration_date": now + 9000})
+        await gate.update(made.id, {"expiration_date": now + 9000})
         assert await gate.client.call("PTTL", counts) >= (9000 + LEEWAY_S) * 1000 - 5000
-        await gate.tokens.update("demo", made.id, {"expiration_date": None})
+        await gate.update(made.id, {"expiration_date": None})
         assert await gate.client.call("PTTL", counts) == -1
-        await gate.tokens.update("demo", made.id, {"expiration_date": now + 9000})
+        await gate.update(made.id, {"expiration_date": now + 9000})
         assert about(await gate.client.call("PTTL", counts), 9000 + LEEWAY_S + KEEP_S)
         assert await gate.client.call("SMEMBERS", counts) == {b"session"}
 
@@ -419,30 +434,37 @@ class TestVolatile:
         made = await gate.create(volatile=True, expiration_date=int(time.time()) + 1000)
         await asyncio.sleep(0.05)
         before = await gate.ttl_ms(made)
-        await gate.tokens.update("demo", made.id, {"session_limit": 1, "grants": {}})
+        await gate.update(made.id, {"session_limit": 1, "grants": {}})
         assert await gate.ttl_ms(made) <= before
-        await gate.tokens.update("demo", made.id, {"grants": READ})
+        await gate.update(made.id, {"grants": READ})
         assert about(await gate.ttl_ms(made), 1000 + LEEWAY_S)
-        await gate.tokens.update("demo", made.id, {"grants": {}})
+        await gate.update(made.id, {"grants": {}})
         assert about(await gate.ttl_ms(made), GRACE_S)
-        await gate.tokens.update("demo", made.id, {"volatile": False})
+        await gate.update(made.id, {"volatile": False})
         assert about(await gate.ttl_ms(made), 1000 + LEEWAY_S)
-        await gate.tokens.update("demo", made.id, {"volatile": True})
+        await gate.update(made.id, {"volatile": True})
         assert about(await gate.ttl_ms(made), GRACE_S)
-        await gate.tokens.update("demo", made.id, {"expiration_date": int(time.time()) - LEEWAY_S + 5})
+        await gate.update(made.id, {"expiration_date": int(time.time()) - LEEWAY_S + 5})
         assert about(await gate.ttl_ms(made), 5)
 
-    async def test_after_the_grace_it_is_gone(self, make_gate: Callable[..., Gate]) -> None:
-        gate = make_gate(grace_s=0.1)
-        made, saved = await gate.create(volatile=True), await gate.create(volatile=True)
-        assert await gate.tokens.update("demo", saved.id, {"grants": READ})
+    async def test_after_the_grace_it_is_gone(self, gate: Gate) -> None:
+        """Each call says for how long: applications differ."""
+        made, saved, emptied, dropped = [
+            await gate.tokens.create("demo", {"volatile": True, **arguments}, grace_s=0.1)
+            for arguments in ({}, {}, {"grants": {"read": {"all": True}}}, {"grants": READ})
+        ]
+        patient = await gate.create(volatile=True)
+        assert await gate.tokens.update("demo", saved.id, {"grants": {"read": {"all": True}}}, grace_s=0.1)
+        assert await gate.tokens.update("demo", emptied.id, {"grants": {}}, grace_s=0.1)
+        assert await gate.tokens.drop_resource("demo", "v1", grace_s=0.1) == 1
 
         async def gone() -> bool:
-            return await gate.tokens.get("demo", made.id) is None
+            return [await gate.tokens.get("demo", each.id) for each in (made, emptied, dropped)] == [None] * 3
 
         await until(gone)
-        assert await gate.tokens.update("demo", made.id, {"grants": READ}) is None
+        assert await gate.update(made.id, {"grants": READ}) is None
         assert await gate.tokens.get("demo", saved.id) is not None
+        assert await gate.tokens.get("demo", patient.id) is not None
 
 
 class TestDropping:
@@ -453,32 +475,33 @@ class TestDropping:
             "create": {"all": False, "resources": []},
         }
         made = await gate.create(grants=grants, volatile=True)
-        assert await other.tokens.drop_resource("demo", "v1") == 1
+        assert await other.drop("v1") == 1
         assert other.told == [("demo", [made.id])]
         left = await gate.tokens.get("demo", made.id)
         assert left is not None
         assert left.arguments["grants"] == {"read": {"resources": ["é/b"], "all": False}}
         assert await gate.ttl_ms(made) == -1
-        assert await other.tokens.drop_resource("demo", "v1") == 0
-        assert await other.tokens.drop_resource("demo", "é/b") == 1
+        assert await other.drop("v1") == 0
+        assert await other.drop("é/b") == 1
         assert about(await gate.ttl_ms(made), GRACE_S)
         assert await gate.names("n") == []
         # Until then it may be given others.
-        left = await gate.tokens.update("demo", made.id, {"grants": READ})
+        left = await gate.update(made.id, {"grants": READ})
         assert left is not None
         assert await gate.ttl_ms(made) == -1
-        assert await gate.tokens.drop_resource("demo", "v1") == 1
+        assert await gate.drop("v1") == 1
 
     async def test_only_volatile_ones_of_the_application_lose_it(self, gate: Gate) -> None:
         kept = await gate.create(grants=READ)
         freed = await gate.create(grants=READ, volatile=True)
-        foreign = await gate.tokens.create("another", {"grants": READ, "volatile": True})
+        volatile = {"grants": READ, "volatile": True}
+        foreign = await gate.tokens.create("another", volatile, grace_s=GRACE_S)
         owner = await gate.create(grants={"read": {"resources": ["v1"], "session_owned": True}}, volatile=True)
         whole = await gate.create(
             grants={"read": {"resources": ["v1"]}, "update": {"all": True}}, volatile=True
         )
-        await gate.tokens.update("demo", freed.id, {"volatile": False})
-        assert await gate.tokens.drop_resource("demo", "v1") == 2
+        await gate.update(freed.id, {"volatile": False})
+        assert await gate.drop("v1") == 2
         assert await gate.tokens.get("demo", kept.id) == kept
         assert await gate.tokens.get("another", foreign.id) == foreign
         for token, grants in (
@@ -490,13 +513,13 @@ class TestDropping:
             assert now is not None
             assert now.arguments["grants"] == grants
             assert await gate.ttl_ms(token) == -1
-        await gate.tokens.update("demo", kept.id, {"volatile": True})
-        assert await gate.tokens.drop_resource("demo", "v1") == 1
+        await gate.update(kept.id, {"volatile": True})
+        assert await gate.drop("v1") == 1
 
     async def test_of_any_number_of_tokens(self, gate: Gate) -> None:
         count = 40 * AT_ONCE
         made = await asyncio.gather(*(gate.create(grants=READ, volatile=True) for _ in range(count)))
-        assert await gate.tokens.drop_resource("demo", "v1") == count
+        assert await gate.drop("v1") == count
         assert sorted(name for _, names in gate.told for name in names) == sorted(token.id for token in made)
         assert max(len(names) for _, names in gate.told) <= AT_ONCE
         assert await gate.names("n") == []
@@ -504,7 +527,7 @@ class TestDropping:
     async def test_pages_of_one_shard(self, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(authtokens, "AT_ONCE", 1)
         made = [await gate.create(grants=READ, volatile=True) for _ in range(100)]
-        assert await gate.tokens.drop_resource("demo", "v1") == 100
+        assert await gate.drop("v1") == 100
         assert {names[0] for _, names in gate.told} == {token.id for token in made}
 
     async def test_a_token_may_name_many_and_the_index_is_bounded(self, gate: Gate) -> None:
@@ -513,7 +536,7 @@ class TestDropping:
         assert len(await gate.names("n")) == MOST_NAMES
         too_many = await gate.create(grants={"read": {"resources": names}}, volatile=True)
         assert len(await gate.names("n")) == MOST_NAMES
-        assert await gate.tokens.drop_resource("demo", "v7") == 1
+        assert await gate.drop("v7") == 1
         now = await gate.tokens.get("demo", most.id)
         assert now is not None
         assert now.arguments["grants"]["read"]["resources"] == names[:7] + names[8:-1]
@@ -527,11 +550,11 @@ class TestDropping:
         ((key, members),) = (await gate.index()).items()
         assert members == {made.digest.encode(): (end + LEEWAY_S) * 1000}
         assert about(await gate.client.call("PTTL", key), 1000 + LEEWAY_S)
-        await gate.tokens.update("demo", made.id, {"expiration_date": None})
+        await gate.update(made.id, {"expiration_date": None})
         assert await gate.client.call("PTTL", key) == -1
         # One that has gone by itself is passed over, and swept.
-        await gate.client.call("DEL", ShardKeys(made.digest).prefix + "k:" + made.digest)
-        assert await gate.tokens.drop_resource("demo", "v1") == 0
+        await gate.client.call("DEL", ShardKeys(made.digest).authtoken(made.digest))
+        assert await gate.drop("v1") == 0
         assert await gate.names("n") == []
 
     async def test_dropping_and_giving_anew_race(self, gate: Gate, other: Gate) -> None:
@@ -539,8 +562,8 @@ class TestDropping:
         for _ in range(20):
             made = await gate.create(grants=READ, volatile=True)
             await asyncio.gather(
-                other.tokens.drop_resource("demo", "v1"),
-                *(gate.tokens.update("demo", made.id, {"grants": READ}) for _ in range(3)),
+                other.drop("v1"),
+                *(gate.update(made.id, {"grants": READ}) for _ in range(3)),
             )
             now = await gate.tokens.get("demo", made.id)
             assert now is not None
@@ -553,10 +576,10 @@ class TestDropping:
         for lost in range(1, 2 * SHARDS, 9):
             gate.client.lose = lost
             try:
-                await gate.tokens.drop_resource("demo", "v1")
+                await gate.drop("v1")
             except StoreUnavailable:
                 gate.client.lose = 0
-        await gate.tokens.drop_resource("demo", "v1")
+        await gate.drop("v1")
         assert ("demo", [made.id]) in gate.told
         assert await gate.names("n") == []
 
@@ -579,7 +602,7 @@ class TestOutages:
             assert await gate.tokens.get("demo", made.id) == made
             assert (await gate.create("request", grants={})).id == made.id
             assert 0 < await gate.ttl_ms(doomed) <= GRACE_S * 1000
-            assert await gate.tokens.drop_resource("demo", "v1") == 1
+            assert await gate.drop("v1") == 1
             assert 0 < await gate.ttl_ms(made) <= GRACE_S * 1000
             await gate.client.close()
 
@@ -605,7 +628,7 @@ class TestProperties:
         async def dropped(grants: dict[str, Any], resource: str) -> None:
             made = await gate.create(grants=grants, volatile=True)
             named = any(resource in rule.get("resources", ()) for rule in grants.values())
-            assert await gate.tokens.drop_resource("demo", resource) == named
+            assert await gate.drop(resource) == named
             now = await gate.tokens.get("demo", made.id)
             assert now is not None
             left = {}
@@ -633,7 +656,7 @@ class TestProperties:
 
 
 @pytest_asyncio.fixture
-async def strict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Gate]:
+async def strict(tmp_path: Path) -> AsyncIterator[Gate]:
     """A gate on a cluster of one node, whose scripts may not touch a key of another slot than their keys'."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -646,8 +669,9 @@ async def strict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
         stdout=asyncio.subprocess.DEVNULL,
     )
     gate = Gate(f"redis://127.0.0.1:{port}")
-    source = authtokens._source
-    monkeypatch.setattr(authtokens, "_source", lambda name: f"#!lua\n{source(name)}")
+    for name in SCRIPTS:
+        source = (files("gate.store") / "lua" / f"{name}.lua").read_text("utf-8")
+        gate.client._scripts[name] = gate.client._redis.register_script(f"#!lua\n{source}")
 
     async def done(*command: str | int) -> bool:
         try:
@@ -671,16 +695,16 @@ async def test_no_script_leaves_the_slot_of_its_keys(strict: Gate) -> None:
     # The proof is one: the server does look.
     astray = ["", "digest", shard_prefix(1), 1, 1, 1, "digest"]
     with pytest.raises(StoreError, match="same slot"):
-        await strict.tokens._ask("drop_resource", [f"{shard_prefix(2)}n:x"], astray)
+        await strict.tokens._ask("drop_resource", [naming(2, "x")], astray)
     for n in range(20):
         for end in (None, 4_000_000_000):
             made = await strict.create(f"{n}{end}", grants={}, volatile=True, expiration_date=end)
             assert (await strict.create(f"{n}{end}")).id == made.id
             counts = ShardKeys(made.digest).committed(made.digest)
             await strict.client.call("SADD", counts, "session")
-            await strict.tokens.update("demo", made.id, {"grants": READ})
-            await strict.tokens.update("demo", made.id, {"grants": {"read": {"resources": ["v1", "v2"]}}})
-            await strict.tokens.drop_resource("demo", "v1")
-            await strict.tokens.drop_resource("demo", "v2")
+            await strict.update(made.id, {"grants": READ})
+            await strict.update(made.id, {"grants": {"read": {"resources": ["v1", "v2"]}}})
+            await strict.drop("v1")
+            await strict.drop("v2")
             assert about(await strict.ttl_ms(made), GRACE_S)
             assert await strict.tokens.delete("demo", made.id)

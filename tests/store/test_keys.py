@@ -23,7 +23,7 @@ from gate.errors import StoreError, StoreUnavailable
 from gate.store.client import SCRIPTS, Client
 from gate.store.control import Control
 from gate.store.embedded import find_binary
-from gate.store.keys import FEED, REVOKED, TICKET_KEYS, ShardKeys, lease, shard_prefix
+from gate.store.keys import FEED, REVOKED, TICKET_KEYS, ShardKeys, lease, naming, shard_prefix
 from gate.store.listing import Listing, Mark
 from gate.store.sessions import Playback, Sessions
 
@@ -63,6 +63,10 @@ class TestSlots:
             keys.committed("token"),
             keys.warrant("token"),
             keys.resume("token", "client"),
+            keys.visit("session"),
+            keys.authtoken("token"),
+            keys.request("request"),
+            naming(shard_of(owner), "object"),
             keys.leases,
             keys.all_leases,
             keys.all_sessions,
@@ -165,7 +169,8 @@ async def play(sessions: Sessions, listing: Listing, name: str, subject: str | N
         for on_limit in OnLimit:
             await sessions.commit(ticket, client, on_limit, {"resource": "cam1"})
         for resume in Resume:
-            await sessions.open(replace(asked, resume=resume), {})
+            session = session_id(owner, 0, client.encode() * 8)
+            await sessions.open(replace(asked, resume=resume, session=session), {})
         await sessions.extend(Renewal(ticket, replace(token, id=token_id("demo", "fresh")), 60, None))
         await sessions.give_back(ticket, client)
         await sessions.own("demo", name, opened.session, None)

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 IDLE_MS = 60_000
 CLIENTS = st.sampled_from(["a", "b", "c"])
 PATHS = st.sampled_from(["/a", "/b"])
+MODES = st.sampled_from([mode for mode in Resume if mode is not Resume.VISIT])
+VISITS = st.sampled_from(["page1", "page2"])
 TIMES = st.sampled_from([0, 0, 1, 2])
 RESOURCES = st.sampled_from(["video1", "video2"])
 EVICTING = st.sampled_from([OnLimit.EVICT_OLDEST, OnLimit.EVICT_IDLE])
@@ -165,7 +167,7 @@ class SessionMachine(RuleBasedStateMachine):
         target=links,
         index=TOKENS,
         client=CLIENTS,
-        mode=st.sampled_from(list(Resume)),
+        mode=MODES,
         path=PATHS,
         times=TIMES,
         lose=st.booleans(),
@@ -192,6 +194,26 @@ class SessionMachine(RuleBasedStateMachine):
             self.sessions[outcome.session] = Session(outcome.ends_at or float("inf"))
             self.last[token.id, client] = [outcome.session, *before[:1]]
             self.pages[token.id, client, path] = outcome.session
+        return ticket_of(token, outcome)
+
+    @rule(target=links, index=TOKENS, visit=VISITS, client=CLIENTS, times=TIMES, lose=st.booleans())
+    def visit(self, index: int, visit: str, client: str, times: int, lose: bool) -> Any:
+        """In a page session: the one session of the token there, whoever asks."""
+        token = self.tokens[index]
+        counted, session = self.counted[token.id], self.desk.visited(token, visit)
+        outcome = self.ask(self.desk.visit(token, visit, client), times, lose)
+        held = self.live(session)
+        if held is None and session in counted:
+            assert outcome == Refused(Reason.SESSION_EXPIRED)
+            return multiple()
+        if held is None and token.session_limit is not None and len(counted) >= token.session_limit:
+            assert outcome == Refused(Reason.SESSION_LIMIT)
+            return multiple()
+        if held is None:
+            held = self.sessions[session] = Session(token.expires_at or float("inf"))
+        assert isinstance(outcome, Opened)
+        assert outcome.session == session
+        assert (outcome.ends_at or float("inf")) == held.ends_at
         return ticket_of(token, outcome)
 
     # Playing

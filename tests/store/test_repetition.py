@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
@@ -12,11 +11,13 @@ import pytest
 
 from gate.core.decision import ticket_of
 from gate.core.policy import OnLimit
-from gate.core.session import Resume, shard_of_session
+from gate.core.session import Resume, shard_of, shard_of_session
+from gate.core.token import digest
 from gate.core.verdicts import Opened
+from gate.store.authtokens import AuthToken, AuthTokens
 from gate.store.client import SCRIPTS
 from gate.store.control import Control
-from gate.store.keys import FEED, REVOKED
+from gate.store.keys import FEED, REVOKED, ShardKeys, naming, object_name, shard_prefix
 from gate.store.listing import Listing, Mark
 from gate.store.sessions import LEEWAY_S
 
@@ -40,6 +41,35 @@ async def open_refused(desk: Desk) -> object:
     token = desk.token(session_limit=1)
     await desk.play(await desk.link(token))
     return await desk.ask(token, "b")
+
+
+async def open_visit(desk: Desk) -> object:
+    return await desk.visit_link(desk.long_token(session_limit=2, usage_s=60))
+
+
+async def open_visit_again(desk: Desk) -> object:
+    """After the first opening lapsed: its usage time runs on."""
+    await desk.lapse(await desk.visit_link(token := desk.token(usage_s=60)))
+    await asyncio.sleep(0.02)
+    return await desk.visit_link(token)
+
+
+async def open_visit_over(desk: Desk) -> object:
+    ticket = await desk.visit_link(token := desk.token(session_limit=2))
+    await desk.play(ticket)
+    await desk.sessions.close(ticket.session, ticket.owner)
+    return await desk.visit(token)
+
+
+async def open_visit_refused(desk: Desk) -> object:
+    token = desk.token(session_limit=1)
+    await desk.play(await desk.visit_link(token))
+    return await desk.visit(token, "page 2")
+
+
+async def commit_visit(desk: Desk) -> object:
+    await desk.lapse(ticket := await desk.visit_link(desk.token(session_limit=1, usage_s=60)))
+    return await desk.play(ticket)
 
 
 async def commit_first(desk: Desk) -> object:
@@ -125,16 +155,69 @@ async def list_playing(desk: Desk) -> object:
     return await listing.page(Mark(shard_of_session(ticket.session)), 10)
 
 
+async def nobody(application: str, names: object) -> None:
+    """Nobody is told of a change of a token."""
+
+
+async def make(desk: Desk, resource: str = "video", **fields: Any) -> AuthToken:
+    arguments = {"grants": {"read": {"resources": [resource, "other"]}}, "volatile": True, **fields}
+    return await AuthTokens(desk.client, nobody).create("demo", arguments, grace_s=60)
+
+
+async def put_authtoken(desk: Desk) -> object:
+    return await make(desk)
+
+
+async def put_authtoken_changed(desk: Desk) -> object:
+    made, arguments = await make(desk), {"grants": {}, "expiration_date": desk.expiry}
+    return await AuthTokens(desk.client, nobody).update("demo", made.id, arguments, grace_s=60)
+
+
+async def put_authtoken_refused(desk: Desk) -> object:
+    return await AuthTokens(desk.client, nobody).update("demo", "0" * 32, {"grants": {}}, grace_s=60)
+
+
+async def delete_authtoken(desk: Desk) -> object:
+    made = await make(desk)
+    await desk.client.call("SADD", ShardKeys(made.digest).committed(made.digest), "session")
+    return await AuthTokens(desk.client, nobody).delete("demo", made.id)
+
+
+async def delete_authtoken_refused(desk: Desk) -> object:
+    return await AuthTokens(desk.client, nobody).delete("demo", "0" * 32)
+
+
+async def drop_resource(desk: Desk, *told: str, made: AuthToken | None = None) -> object:
+    """Of its shard; in the real life of it the answer comes back as told."""
+    made = made or await make(desk)
+    shard, name = shard_of(made.digest), object_name("demo", "video")
+    args = ["video", name, shard_prefix(shard), 20, 60_000, 60_000, *told]
+    return await desk.client.script("drop_resource", [naming(shard, name)], args)
+
+
+async def drop_resource_told(desk: Desk) -> object:
+    made = await make(desk)
+    await drop_resource(desk, made=made)
+    return await drop_resource(desk, made.digest, made=made)
+
+
 ACTS: list[Act] = [
-    *(open_new, open_resumed, open_refused, commit_first, commit_evicting, commit_busy, commit_over_limit),
+    *(open_new, open_resumed, open_refused, open_visit, open_visit_again, open_visit_over, open_visit_refused),
+    *(commit_first, commit_visit, commit_evicting, commit_busy, commit_over_limit),
     *(give_back_none, extend_counted, extend_refused, own, own_refused, renew_held_and_lost, close),
-    *(revoke, snapshot, list_playing),
+    *(revoke, snapshot, list_playing, put_authtoken, put_authtoken_changed, put_authtoken_refused),
+    *(delete_authtoken, delete_authtoken_refused, drop_resource, drop_resource_told),
+]
+# Those whose first answer says no more than that to a repetition. What a token is now is asked for anew.
+FIRST: list[Act] = [
+    *(commit_first, commit_visit, commit_evicting, extend_counted, open_new, open_visit, open_visit_again, own),
+    *(delete_authtoken, drop_resource, drop_resource_told),
 ]
 
 
 def test_no_script_is_left_out() -> None:
-    named = {re.match("[a-z]+(?:_back)?", act.__name__)[0] for act in ACTS}  # type: ignore[index]
-    assert named == set(SCRIPTS)
+    named = [[script for script in SCRIPTS if act.__name__.startswith(script)] for act in ACTS]
+    assert {script for (script,) in named} == set(SCRIPTS)
 
 
 @pytest.mark.parametrize("act", ACTS)
@@ -154,7 +237,7 @@ async def test_delivered_again_it_says_the_same_and_changes_nothing(desk: Desk, 
     assert await desk.client.call("XLEN", FEED) == feed
 
 
-@pytest.mark.parametrize("act", [commit_first, commit_evicting, extend_counted, open_new, own])
+@pytest.mark.parametrize("act", FIRST)
 async def test_the_very_first_delivery_says_it_too(desk: Desk, act: Act) -> None:
     """The answer that is lost is the first one."""
     answers: list[Any] = []
@@ -181,9 +264,14 @@ def without_now(answer: Any) -> Any:
 def rounded(everything: dict[str, tuple[int, Any]]) -> dict[str, tuple[int, Any]]:
     """Leases to 10 s: a repeated renewal renews."""
     return {
-        key: (end, {name: float(at) // 10_000 for name, at in value.items()} if ":l" in key else value)
+        key: (end, {name: float(at) // 10_000 for name, at in value.items()} if kind(key) == "l" else value)
         for key, (end, value) in everything.items()
     }
+
+
+def kind(key: str) -> str:
+    """What a key is of: the letter behind its shard."""
+    return key.split(":")[2]
 
 
 class TestEnds:
@@ -203,19 +291,37 @@ class TestEnds:
         await desk.sessions.give_back(await desk.link(each), "a")
         await desk.renew(ticket)
         await desk.sessions.own("demo", "video", ticket.session, ticket.ends_at)
+        until_s = desk.expiry if expires else None
+        assert isinstance(await desk.visit(token("v", usage_s=60), until_s=until_s), Opened)
+        made = await make(desk, expiration_date=until_s)
         everything = await desk.everything()
-        kinds = {key.split(":")[2] for key in everything}
-        assert kinds == {"s", "i", "t", "g", "r", "l", "x", "o"}
+        assert {kind(key) for key in everything} == set("sitgrlxovkqn")
         now_ms = time.time() * 1000
         for key, (ends_ms, _) in everything.items():
-            kind = key.split(":")[2]
-            if kind == "t" and not expires:
+            if kind(key) in "tvkn" and not expires:
                 assert ends_ms == -1
                 continue
             assert ends_ms > now_ms, key
             assert ends_ms < now_ms + 32 * 86_400_000, key
-            if kind in "sitg" and expires and not (kind == "s" and ends_ms < now_ms + 31_000):
+            if kind(key) in "sitgvkn" and expires and not (kind(key) == "s" and ends_ms < now_ms + 31_000):
                 assert ends_ms >= (desk.expiry + LEEWAY_S) * 1000, key
+        await self.check_no_token_stays_for_nothing(desk, made)
+
+    async def check_no_token_stays_for_nothing(self, desk: Desk, made: AuthToken) -> None:
+        """One that is emptied goes, and with one that is deleted its index; requests are forgotten."""
+        tokens, saved = AuthTokens(desk.client, nobody), await make(desk, "saved")
+        keys = ShardKeys(made.digest)
+        for resource in ("video", "other"):
+            await tokens.drop_resource("demo", resource, grace_s=60)
+        now_ms = time.time() * 1000
+        everything = await desk.everything()
+        assert now_ms < everything[keys.authtoken(made.digest)][0] <= now_ms + 60_000
+        assert {name for key in everything if kind(key) == "n" for name in everything[key][1]} == {saved.digest}
+        await tokens.delete("demo", saved.id, "request")
+        wish = digest("request", saved.digest, "delete:request")
+        everything = await desk.everything()
+        assert not any(kind(key) == "n" or key.endswith(f":k:{saved.digest}") for key in everything)
+        assert now_ms < everything[ShardKeys(saved.digest).request(wish)][0] <= now_ms + 610_000
 
 
 async def test_what_all_gates_share_is_theirs_alone(desk: Desk, store_url: str) -> None:
