@@ -226,6 +226,7 @@ def _rule(
         strict_windows=stream.window_edge == "strict",
         clips_overrun=stream.on_overrun == "clip",
         foreign=stream.foreign_uris,
+        links_files=stream.session_links == "all",
         networks=stream.networks,
         methods=dict(stream.methods),
         created_field=stream.created_field or ("token" if stream.layout == "ziggeo" else None),

@@ -309,6 +309,12 @@ class Stream(Model):
         "other origins of the policy are brought under the gate, any other is refused. refuse: such a manifest "
         "is refused.",
     )
+    session_links: Literal["all", "manifests"] = Field(
+        default="all",
+        description="Which uses of a token's URL are redirected to a session link: all that open a session, or "
+        "manifests only. Then a file is served at the token's own URL, where the token needs no session, or "
+        "the client has one.",
+    )
     networks: tuple[Network, ...] = Field(default=(), description="With access protected: who may watch.")
     methods: dict[Method, Action] = Field(
         default=dict(METHODS),

@@ -336,12 +336,14 @@ def _decide_token(
         )
     # What nothing but ownership grants is read in the session that owns it: another one would own nothing.
     owns = reads and asks_ownership(place, token.warrant)
-    if opens(ask.method, ask.headers, place.facts) and not owns:
+    linked = place.rule.links_files or place.facts.role is Role.MANIFEST
+    if opens(ask.method, ask.headers, place.facts) and linked and not owns:
         _note(trace, "this use of the token opens a session")
         how = resumes(place.target, ask.headers, place.facts)
         return Admit(Opening(token, place.client, place.page, how, usage_s, until_s), permit)
     if reads:
-        bare = ask.method != "GET" or (not owns and (not token.counted or place.facts.role in OPENING))
+        probes = place.facts.role in OPENING and peeks(ask.method, ask.headers, place.facts)
+        bare = ask.method != "GET" or (not owns and (not token.counted or probes))
     else:
         bare = not token.counted and not writes_in_session(token.warrant)
     if bare:

@@ -211,7 +211,8 @@ class StreamRule:
 
     `strict_windows`: a segment must lie within a window, instead of overlapping one. `clips_overrun`: of what
     overruns a window the part within is served, where there is one and its URL can say it. `foreign`: URIs of
-    its manifests that lead elsewhere. `created_field`
+    its manifests that lead elsewhere. `links_files`: a token's URL of a file is answered with a session link,
+    as that of a manifest is. `created_field`
     names the field of the origin's JSON answer to POST that holds a new object's id; without it the answer's
     Location does.
     """
@@ -226,6 +227,7 @@ class StreamRule:
     strict_windows: bool = False
     clips_overrun: bool = False
     foreign: Foreign = Foreign.LEAVE
+    links_files: bool = True
     networks: tuple[Network, ...] = ()
     methods: Mapping[str, Action] = field(default_factory=lambda: METHODS)
     created_field: str | None = None

@@ -18,6 +18,7 @@ from enum import Enum
 from typing import Final
 from urllib.parse import unquote, unquote_plus
 
+from gate.core.grants import Action
 from gate.core.media import Facts, Kind, Layout, Role
 from gate.core.target import Target
 from gate.core.windows import Span
@@ -191,7 +192,8 @@ class PathLayout:
     """A layout whose forms are whole paths, which name the resource, or else the rule's match does.
 
     `shifts` are parameters by which the origin may shift the time, beside those that any may. `timed_names`
-    finds what speaks of a time in a path, and makes it unknown.
+    finds what speaks of a time in a path, and makes it unknown. `posts` is what a POST does to a path that no
+    form knows.
     """
 
     def __init__(
@@ -201,11 +203,13 @@ class PathLayout:
         *,
         shifts: frozenset[str] = frozenset(),
         timed_names: re.Pattern[str] | None = None,
+        posts: Action | None = None,
     ) -> None:
         forms = tuple(forms)
         self.name = name
         self._table = _Table(forms, shifts)
         self._timed_names = timed_names
+        self._posts = posts
 
     def knows(self, target: Target) -> bool:
         """Whether a form of the table reads it."""
@@ -215,7 +219,7 @@ class PathLayout:
         found = self._find(target)
         named = parts.get("resource") or "/".join(target.segments)
         if found is None:
-            return Facts(named, Role.OTHER)
+            return Facts(named, Role.OTHER, posts=self._posts)
         return found.facts(found.groups.get("resource", named))
 
     def write(self, target: Target, span: Span) -> Target | None:
@@ -307,7 +311,8 @@ LAYOUTS: Final[Mapping[str, Layout]] = {
     "mediamtx": TailLayout("mediamtx", MEDIAMTX),
     **{layout.name: layout for layout in _BY_THE_RULE},
     "xtream": PathLayout("xtream", XTREAM),
-    "ziggeo": PathLayout("ziggeo", ZIGGEO),
+    # Whatever else is posted to a video changes it: what may create may not do that.
+    "ziggeo": PathLayout("ziggeo", ZIGGEO, posts=Action.UPDATE),
     "object": ObjectLayout(),
 }
 # Those whose URLs do not name their resource: the stream rule's match does.

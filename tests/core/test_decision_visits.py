@@ -81,10 +81,11 @@ def judge(
     revoked: Revocations | None = None,
     application: Application = SHOP,
     bare: bool = False,
+    links_files: bool = True,
     **limits: Any,
 ) -> Any:
     ask = Ask(method, url, CIMultiDict(headers or {}), "192.0.2.1")
-    place = locate(ask, policy(application))
+    place = locate(ask, policy(application, links_files=links_files))
     assert isinstance(place, Place), place
     token = None if bare else token_of(grants, **limits)
     revoked = revoked or Revocations()
@@ -209,6 +210,23 @@ def test_a_session_link_decides_for_itself() -> None:
     permit = judge(FILE, ticket=ticket)
     assert isinstance(permit, Permit)
     assert (permit.session, permit.visit) == ("s9", None)
+
+
+# Without a page.
+
+
+@pytest.mark.parametrize("limits", [{}, {"session_limit": 1}])
+def test_a_rule_may_serve_files_at_the_tokens_own_url(limits: Any) -> None:
+    linked = judge(FILE, visit=None, **limits)
+    assert isinstance(linked, Admit)
+    assert linked.opening.resume is not Resume.ONLY
+    bare = judge(FILE, visit=None, links_files=False, **limits)
+    if limits:
+        assert isinstance(bare, Admit)
+        assert bare.opening.resume is Resume.ONLY
+    else:
+        assert isinstance(bare, Permit)
+        assert (bare.session, bare.probe) == (None, False)
 
 
 # What needs no token.

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gate.core.grants import Action
 from gate.core.media import Facts, Kind, Role
 from gate.core.reasons import Deny
 from gate.core.target import Target, parse_target
@@ -242,13 +243,28 @@ MADE += [
 ]
 
 
+def posts_of(name: str, raw: str) -> Action | None:
+    """What a POST does there, where the grammar says it."""
+    if name != "ziggeo":
+        return None
+    if raw in (A, f"{A}/videos-upload-url"):
+        return Action.CREATE
+    return Action.READ if raw.endswith("/playback") else Action.UPDATE
+
+
+@pytest.mark.parametrize("path", [f"{A}/V/other", f"{A}/V/effects/rotate", "/v1/applications/APP/other"])
+def test_what_ziggeo_knows_and_we_do_not_is_no_creation(path: str) -> None:
+    facts = LAYOUTS["ziggeo"].read(target(path), {})
+    assert (facts.role, facts.kind, facts.posts) == (OTHER, None, Action.UPDATE)
+
+
 @pytest.mark.parametrize(("name", "resource", "row"), MADE, ids=[f"{one[0]} {one[2][0]}" for one in MADE])
 def test_what_a_table_reads_and_writes(name: str, resource: str, row: Row) -> None:
     raw, role, kind, span, written = row
     layout, asked = LAYOUTS[name], target(raw)
     parts = {} if name == "ziggeo" else {"resource": "cam1"}
     early_ms = 59_000 if name == "xtream" and kind is DVR else 0
-    assert layout.read(asked, parts) == Facts(resource, role, kind, span, early_ms)
+    assert layout.read(asked, parts) == Facts(resource, role, kind, span, early_ms, posts=posts_of(name, raw))
     made = layout.write(asked, OTHER_HOUR)
     assert made == (None if written is None else target(written))
     if made is not None:
