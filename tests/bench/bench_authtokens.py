@@ -75,9 +75,8 @@ async def test_a_change_elsewhere(start_gate: Any, start_origin: Any, http: Clie
         deletions.append(await wait(http, asked, 401))
     for name, times in (("update", updates), ("deletion", deletions)):
         ms = [1000 * each for each in times]
-        print(
-            f"\n{name}: in force on the other gate after {statistics.median(ms):.1f} ms, at most {max(ms):.1f} ms"
-        )
+        took = f"after {statistics.median(ms):.1f} ms, at most {max(ms):.1f} ms"
+        print(f"\n{name}: in force on the other gate {took}")
 
 
 async def test_a_known_token(start_gate: Any, start_origin: Any, http: ClientSession, store_url: str) -> None:
@@ -109,9 +108,7 @@ async def test_a_known_token(start_gate: Any, start_origin: Any, http: ClientSes
     await store.close()
     us = {name: 1e6 * statistics.median(times) for name, times in spent.items()}
     ratio = us["server-side token"] / us["native token"]
-    print(
-        f"\n{reads} requests, tokens were read from the store {asked} times; CPU of client, gate and origin: "
-    )
+    print(f"\n{reads} requests, tokens read from the store {asked} times; CPU of client, gate and origin: ")
     print(", ".join(f"{name} {each:.0f} us" for name, each in us.items()), f"ratio {ratio:.2f}")
 
 

@@ -118,8 +118,7 @@ async def test_what_changed_while_it_was_read_is_not_remembered(
     name = await make(tokens)
     tokens.held = asyncio.Event()
     reading = asyncio.create_task(references.resolve(SHOP, Reference(name)))
-    while not tokens.asked:
-        await asyncio.sleep(0.01)
+    await tokens.reads.wait()
     references.forget("shop", [name])
     tokens.held.set()
     assert reads(await reading) == {"v1"}
