@@ -185,7 +185,7 @@ class TestTheCounters:
         ]
         assert sent[1] - sent[0] == 1000
         assert 'gate_token_cache_total{result="miss"} 1.0' in text
-        assert 'gate_token_cache_total{result="hit"} 2.0' in text
+        assert 'gate_token_cache_total{result="hit"} 3.0' in text
         assert "gate_sessions 1.0" in text
         assert "gate_playbacks 1.0" in text
 
