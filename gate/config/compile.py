@@ -27,7 +27,8 @@ Address = TcpAddress | UnixAddress
 # Where each system's clients put their tokens.
 _QUERY: Final[Mapping[Format, frozenset[str]]] = {
     Format.JWT: frozenset({"token"}),
-    Format.ZIGGEO: frozenset({"client_auth", "server_auth"}),
+    # A player's first question about a video names them the longer way.
+    Format.ZIGGEO: frozenset({"client_auth", "server_auth", "auth_client_auth", "auth_server_auth"}),
 }
 
 

@@ -121,8 +121,8 @@ class Sources(Model):
 
     query: tuple[Name, ...] | None = Field(
         default=None,
-        description="Query parameters. Without it token for the native format, client_auth and server_auth for "
-        "Ziggeo's.",
+        description="Query parameters. Without it token for the native format; client_auth, server_auth, "
+        "auth_client_auth and auth_server_auth for Ziggeo's.",
     )
     headers: tuple[Name, ...] = Field(
         default=("Authorization",), description="Header fields; Authorization is read with or without Bearer."

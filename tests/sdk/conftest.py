@@ -51,8 +51,6 @@ SHOP: dict[str, Any] = {
             "unlimited_ttl": True,
             "rights": ["live", "dvr", "copy"],
             "auth_required_for": ["read", "create", "update", "destroy"],
-            # As the player of the vendor's SDK 2.43.3 names them in its first request for a video.
-            "sources": {"query": ["client_auth", "server_auth", "auth_client_auth", "auth_server_auth"]},
         }
     },
     "streams": [{"match": f"/v1/applications/{APP}/**", "layout": "ziggeo"}],
