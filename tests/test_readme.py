@@ -78,7 +78,8 @@ def run(*arguments: object) -> tuple[int, str]:
 @pytest.fixture
 def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
     """Writes a policy of README, and what it leaves out."""
-    monkeypatch.setenv("GATE_SECRET", SECRET)
+    for name in ("GATE_SECRET", "ZIGGEO_PRIVATE_KEY", "ZIGGEO_ENCRYPTION_KEY"):
+        monkeypatch.setenv(name, SECRET)
 
     def make(text: str) -> Path:
         names = re.findall(r"^([a-z_]+):", text, re.MULTILINE)
@@ -149,6 +150,24 @@ def said_of(asked: dict[str, Any]) -> str:
 def clock(seconds: float) -> str:
     minutes = int(seconds - DAY) // 60
     return f"{minutes // 60:02}:{minutes % 60:02}"
+
+
+def test_tokens_for_who_comes_from_ziggeo(write: Callable[[str], Path]) -> None:
+    recipe = next(recipe for recipe in RECIPES if recipe.title == "Coming from Ziggeo")
+    path = write(recipe.policy)
+    assert "warning" not in run("check", "--config", path)[1]
+    *makes, explains = [shlex.split(call) for call in calls() if "ziggeo.yaml" in call]
+    made = []
+    for name, _, _, *options in makes:
+        status, told = run(name, "--config", path, *options)
+        assert status == 0, told
+        made.append(told.strip())
+    assert len(made) == 3
+    name, _, _, *options = explains
+    options[options.index("$TOKEN")] = made[0]
+    status, told = run(name, "--config", path, *options)
+    assert status == 0, told
+    assert told.startswith("SESSION: ")
 
 
 def calls() -> Iterator[str]:

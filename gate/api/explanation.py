@@ -6,33 +6,31 @@ running gate knows more than a policy file: what is revoked, and the keys that o
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64decode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
+from gate.api.presented import LookedUp, open_ticket, present, read_page, read_presented, say_sources
 from gate.core.decision import Trace, decide, locate
 from gate.core.grants import Action
-from gate.core.keys import UnknownKey
-from gate.core.policy import Access, Application, Policy
+from gate.core.policy import Access, Policy
 from gate.core.reasons import Deny, Reason
 from gate.core.revocation import Revocations
 from gate.core.session import Resume
 from gate.core.ticket import Ticket, TicketKeys
 from gate.core.token import Token, Warrant
 from gate.core.verdicts import Admit, Ask, Permit, Place
+from gate.core.visit import Visit
 from gate.core.writes import asks_ownership
-from gate.errors import UsageError
-from gate.formats import Reference, read_token
-from gate.formats.strict_json import read_object
 
-_UNREADABLE: Final = (
-    "this is a session link, sealed with a key that the gates keep in their store: it can be explained only "
-    "where the policy itself names sessions.ticket_keys"
-)
-_KEPT: Final = "the token names one that the gate keeps in its store: what that says is not known here"
 _OWNERSHIP: Final = "whether the session owns the object (else resource_not_granted, or a PUT creates only)"
+_MADE_UP: Final = (
+    "whether a gate gave out this page session in the last week (else visit_invalid): its key is in their store"
+)
+_FOLLOWED: Final = (
+    "what the server-side token grants now that the session goes by (revoked, once that is deleted)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +45,13 @@ class Fields:
 
 class Decision(Enum):
     """What becomes of a request. SESSION: a redirect to a new session's link, if the store opens one.
-    RESUME: served, if the store knows a live session of this client. PREFLIGHT: answered by the gate."""
+    RESUME: served, if the store knows a live session of this client. PAGE: served, if the store opens the
+    token's session in this page, or knows that it goes on. PREFLIGHT: answered by the gate."""
 
     PERMIT = "permit"
     SESSION = "session"
     RESUME = "resume"
+    PAGE = "page"
     PREFLIGHT = "preflight"
     DENY = "deny"
 
@@ -60,9 +60,9 @@ class Decision(Enum):
 class Explanation:
     """A decision at the Unix time `now`, and everything that led there. No field holds a credential.
 
-    `place` is None where the request was refused for itself, `token` and `ticket` where there was none to
-    read. `served` is what the origin is asked for, which may be less, and `sight` what a manifest is held to.
-    `status` is None where the origin gives it.
+    `place` is None where the request was refused for itself, `token`, `ticket` and `visit`, the page session,
+    where there was none to read. `served` is what the origin is asked for, which may be less, and `sight`
+    what a manifest is held to. `status` is None where the origin gives it.
     """
 
     decision: Decision
@@ -72,6 +72,7 @@ class Explanation:
     place: Place | None = None
     token: Token | None = None
     ticket: Ticket | None = None
+    visit: Visit | None = None
     refusal: Deny | None = None
     ends_at: float | None = None
     served: Place | None = None
@@ -122,11 +123,13 @@ def explain(
     *,
     tickets: TicketKeys | None = None,
     revoked: Revocations | None = None,
+    looked_up: LookedUp | None = None,
 ) -> Explanation:
     """What becomes of `ask` at `now`. `token_text` is presented where the request carries no token itself.
 
-    `tickets` opens session links, and `revoked` is what has been revoked; None where that is not known here.
-    Raises UsageError for a session link that nobody but the store could read.
+    `tickets` opens session links and verifies page sessions, `revoked` is what has been revoked, and
+    `looked_up` what the store said; None where that is not known here. Raises UsageError for a session link or
+    a token that nobody but the store could read.
     """
     steps: Trace = []
     if ask.method == "OPTIONS" and all(
@@ -136,32 +139,51 @@ def explain(
     place = locate(ask, policy, steps)
     if isinstance(place, Deny):
         return _deny(place, now, steps)
-    place = _present(place, token_text, steps)
+    place = present(place, token_text, steps)
     if isinstance(place, Deny):
         return _deny(place, now, steps)
-    token, ticket = None, None
+    token, ticket, visit, made_up = None, None, None, False
     if place.rule.access is Access.PRIVATE:
-        opened = _open_ticket(place, tickets, steps)
+        found = looked_up or LookedUp()
+        opened = open_ticket(place, tickets, found, steps)
         if isinstance(opened, Deny):
             return _deny(opened, now, steps, place)
         ticket = opened
-        read = _read_token(place, steps)
+        read = read_presented(place, found, steps)
         if isinstance(read, Deny):
             return _deny(read, now, steps, place, ticket=ticket)
         token = read
-    # Whose an object is only the store knows. A session link says which session asks; a token alone does not.
-    owned = ticket is not None and ticket.warrant is not None and asks_ownership(place, ticket.warrant)
-    verdict = decide(ask, place, token, ticket, None, revoked or Revocations(), now, steps, owned=owned)
+        # Under a session link it has no say.
+        page, made_up = read_page(place, tickets, now, steps) if ticket is None else (None, False)
+        if isinstance(page, Deny):
+            return _deny(page, now, steps, place, token)
+        visit = page
+    shown = None if made_up else visit
+    # Whose an object is only the store knows. Link and page say which session asks; a token alone does not.
+    warrant = ticket.warrant if ticket is not None else token.warrant if token is not None else None
+    session = ticket is not None or visit is not None
+    owned = session and warrant is not None and asks_ownership(place, warrant)
+    verdict = decide(
+        ask, place, token, ticket, None, revoked or Revocations(), now, steps, owned=owned, visit=visit
+    )
     if isinstance(verdict, Deny):
         if verdict.reason is Reason.TOKEN_MISSING:
-            steps.append(_say_sources(place))
-        elif ticket is None and token is not None and asks_ownership(place, token.warrant):
-            steps.append("what its session owns a token opens under its session link")
-        return _deny(verdict, now, steps, place, token, ticket)
+            steps.append(say_sources(place))
+        elif not session and warrant is not None and asks_ownership(place, warrant):
+            steps.append(_say_how_to_own(place))
+        return _deny(verdict, now, steps, place, token, ticket, shown)
+    if made_up and isinstance(verdict, Admit) and (invented := verdict.opening.session) is not None:
+        steps = [step for step in steps if invented not in step]
     if not owned and (condition := _permit_of(verdict).precondition) is not None:
         name, value = condition
         steps.append(f"forwarded under {name}: {value}, as create and update are not both granted")
-    questions = [*_questions(verdict, place, revoked), *([_OWNERSHIP] if owned else [])]
+    questions = [_MADE_UP] if made_up else []
+    if ticket is not None and ticket.reference is not None and looked_up is None:
+        questions.append(_FOLLOWED)
+    if token is not None or ticket is not None:
+        questions += _questions(verdict, place, revoked)
+    if owned:
+        questions.append(_OWNERSHIP.replace("the session", "the page session") if visit else _OWNERSHIP)
     return Explanation(
         _name(verdict),
         now,
@@ -170,6 +192,7 @@ def explain(
         place,
         token,
         ticket,
+        shown,
         ends_at=_end(verdict, now),
         served=_permit_of(verdict).place,
         sight=_permit_of(verdict).sight,
@@ -183,7 +206,9 @@ def _permit_of(verdict: Permit | Admit) -> Permit:
 def _name(verdict: Permit | Admit) -> Decision:
     if isinstance(verdict, Permit):
         return Decision.PERMIT
-    return Decision.RESUME if verdict.opening.resume is Resume.ONLY else Decision.SESSION
+    return {Resume.ONLY: Decision.RESUME, Resume.VISIT: Decision.PAGE}.get(
+        verdict.opening.resume, Decision.SESSION
+    )
 
 
 def _end(verdict: Permit | Admit, now: float) -> float | None:
@@ -194,7 +219,7 @@ def _end(verdict: Permit | Admit, now: float) -> float | None:
         return _earlier(ends, verdict.ends_at)
     opening = verdict.opening
     if opening.usage_s is not None:
-        if opening.resume is Resume.ONLY:
+        if opening.resume in (Resume.ONLY, Resume.VISIT):
             return None
         ends = _earlier(ends, now + opening.usage_s)
     return _earlier(ends, opening.until_s)
@@ -212,92 +237,20 @@ def _deny(
     place: Place | None = None,
     token: Token | None = None,
     ticket: Ticket | None = None,
+    visit: Visit | None = None,
 ) -> Explanation:
     trace = (*steps, f"refused: {refusal.reason.value}")
-    return Explanation(Decision.DENY, now, trace, place=place, token=token, ticket=ticket, refusal=refusal)
+    return Explanation(Decision.DENY, now, trace, (), place, token, ticket, visit, refusal)
 
 
-def _present(place: Place, text: str | None, steps: Trace) -> Place | Deny:
-    """The place with the token that was handed in beside the request, if any."""
-    if text is None:
-        return place
-    if place.token is not None and place.token != text:
-        steps.append("the request carries a token, and --token is another one")
-        return Deny(Reason.AMBIGUOUS_CREDENTIALS, "the request carries two different tokens")
-    return replace(place, token=text)
-
-
-def _open_ticket(place: Place, tickets: TicketKeys | None, steps: Trace) -> Ticket | Deny | None:
-    if place.ticket is None:
-        return None
-    if tickets is None:
-        raise UsageError(_UNREADABLE)
-    ticket = tickets.open(place.ticket)
-    if isinstance(ticket, Deny):
-        steps.append("no key for session links opens this one")
-        return ticket
-    if ticket.warrant is None:
-        raise UsageError("the grants of this session are too many for its link: only the store holds them")
-    steps.append(f"the session link opens: session {ticket.session}")
-    return ticket
-
-
-def _read_token(place: Place, steps: Trace) -> Token | Deny | None:
-    application = place.application
-    if place.token is None or application is None:
-        return None
-    token = read_token(place.token, application)
-    if isinstance(token, Deny):
-        if (named := _say_header(place.token)) is not None:
-            steps.append(named)
-        keys = ", ".join(f"{key.kid} ({key.algorithm.value})" for key in application.keyring) or "none here"
-        steps.append(f"the token is not one of the application {application.name}, whose keys are {keys}")
-        return _say_where_its_key_may_be(token, application, steps)
-    if isinstance(token, Reference):
-        raise UsageError(_KEPT)
-    steps.append(f"the token verifies: format {token.format.value}, application {application.name}")
-    return token
-
-
-def _say_where_its_key_may_be(refusal: Deny, application: Application, steps: Trace) -> Deny:
-    """A gate that is asked looks further than an explanation does."""
-    if not isinstance(refusal, UnknownKey) or not application.key_sources:
-        return refusal
-    places = ", ".join(source.place for source in application.key_sources)
-    steps.append(f"a gate would look its key up at {places}, which is not done here")
-    return replace(refusal, detail=f"Its key may be published at {places}: a gate would look it up there.")
-
-
-def _say_header(text: str) -> str | None:
-    """What a token's header says of its key, where it can be read at all. It is no secret, and no proof."""
-    part = text.partition(".")[0]
-    try:
-        header = read_object(urlsafe_b64decode(part + "=" * (-len(part) % 4)))
-    except ValueError:
-        return None
-    if header is None:
-        return None
-    kid = header.get("kid")
-    named = "no key (kid)" if kid is None else f"the key {str(kid)[:64]!r}"
-    return f"the token's header names {named} and the algorithm {str(header.get('alg'))[:16]!r}"
-
-
-def _say_sources(place: Place) -> str:
-    sources = place.application.sources if place.application else None
-    if sources is None:
-        return "no token was looked for"
-    places = [
-        *(f"the query parameter {name}" for name in sorted(sources.query)),
-        *(f"the header {name}" for name in sorted(sources.headers)),
-        *(f"the cookie {name}" for name in sorted(sources.cookies)),
-    ]
-    return f"a token was looked for in {', '.join(places)}"
+def _say_how_to_own(place: Place) -> str:
+    link = "what its session owns a token opens under its session link"
+    ziggeo = place.application.ziggeo if place.application is not None else None
+    return link if ziggeo is None else f"{link}, or with its page session ({ziggeo.visit_parameter}) beside it"
 
 
 def _questions(verdict: Permit | Admit, place: Place, revoked: Revocations | None) -> list[str]:
     """What only the store or the origin can say."""
-    if place.rule.access is not Access.PRIVATE:
-        return []
     questions = [] if revoked is not None else ["whether the token, its subject or its session was revoked"]
     if isinstance(verdict, Permit):
         if verdict.commit is not None:
@@ -305,6 +258,11 @@ def _questions(verdict: Permit | Admit, place: Place, revoked: Revocations | Non
             questions.append(f"whether the session may still play: {counts} counts against the token's limits")
     elif verdict.opening.resume is Resume.ONLY:
         questions.append("whether this client has a live session of the token (else session_required)")
+    elif verdict.opening.resume is Resume.VISIT:
+        questions.append(
+            "whether the token's session in this page opens, goes on or is over: the places of session_limit "
+            "are taken by the first that play"
+        )
     else:
         questions.append(
             "whether a session opens: the places of session_limit are taken by the first that play"

@@ -14,6 +14,7 @@ from gate.api.answers import Done, Fault, Outcome
 from gate.api.call import Call, read_second, read_text
 from gate.api.explanation import Fields, explain
 from gate.api.plain import to_plain
+from gate.api.presented import ServerSide, look_up
 from gate.config.compile import Config
 from gate.core.revocation import Revocations
 from gate.core.ticket import TicketKeys
@@ -40,7 +41,10 @@ class Reloading:
 
 
 class OperationsApi:
-    """What the gate says of itself. `reload` gives None where the gate was not started from a file."""
+    """What the gate says of itself. `reload` gives None where the gate was not started from a file.
+
+    `tokens` looks up server-side tokens.
+    """
 
     def __init__(
         self,
@@ -50,12 +54,14 @@ class OperationsApi:
         health: Callable[[], Awaitable[Mapping[str, Any]]],
         tickets: Callable[[], TicketKeys],
         revoked: Revocations,
+        tokens: ServerSide,
     ) -> None:
         self._config = config
         self._reload = reload
         self._health = health
         self._tickets = tickets
         self._revoked = revoked
+        self._tokens = tokens
 
     async def health(self, call: Call) -> Outcome:
         """The gate, its store and its origins, as they are now."""
@@ -92,7 +98,7 @@ class OperationsApi:
         return Done(asdict(done))
 
     async def explain(self, call: Call) -> Outcome:
-        """How a request would be decided now, or at the Unix second `at`, and why."""
+        """How a request would be decided now, or at the Unix second `at`, and why. Raises StoreError."""
         call.parameters()
         asked = call.fields("target", "method", "headers", "token", "address", "at")
         target = read_text(asked, "target")
@@ -105,13 +111,11 @@ class OperationsApi:
             raise UsageError("address: expected an address such as 192.0.2.7") from None
         at = read_second(asked, "at")
         ask = Ask(read_text(asked, "method") or "GET", target, _read_fields(asked.get("headers", {})), address)
+        policy, token, tickets = self._config().policy, read_text(asked, "token"), self._tickets()
+        now = time.time() if at is None else float(at)
+        looked_up = await look_up(policy, ask, token, now, tickets, self._tokens)
         explanation = explain(
-            self._config().policy,
-            ask,
-            read_text(asked, "token"),
-            time.time() if at is None else float(at),
-            tickets=self._tickets(),
-            revoked=self._revoked,
+            policy, ask, token, now, tickets=tickets, revoked=self._revoked, looked_up=looked_up
         )
         return Done(json.loads(redact(json.dumps(to_plain(explanation)))))
 

@@ -11,6 +11,7 @@ from gate.core.reasons import Deny
 from gate.core.ticket import Ticket
 from gate.core.token import Token, Warrant
 from gate.core.verdicts import Place
+from gate.core.visit import Visit
 from gate.core.windows import ALWAYS_MS, Moving, Span
 from gate.media.listing import Listing
 
@@ -36,6 +37,7 @@ def to_plain(explanation: Explanation) -> dict[str, Any]:
         "open_questions": list(explanation.open_questions),
         "token": _token_json(explanation.token) if explanation.token else None,
         "session": _ticket_json(explanation.ticket) if explanation.ticket else None,
+        "page": _visit_json(explanation.visit) if explanation.visit else None,
     }
 
 
@@ -124,6 +126,7 @@ def _token_json(token: Token) -> dict[str, Any]:
     return {
         "application": token.application,
         "format": token.format.value,
+        "server_side": token.reference is not None,
         "id": token.id,
         "subject": token.subject,
         "issued_at": token.issued_at,
@@ -149,3 +152,7 @@ def _ticket_json(ticket: Ticket) -> dict[str, Any]:
         "max_concurrent": ticket.max_concurrent,
         **(_warrant_json(ticket.warrant) if ticket.warrant else {}),
     }
+
+
+def _visit_json(visit: Visit) -> dict[str, Any]:
+    return {"issued_at": visit.issued_at, "ends_at": visit.ends_at}

@@ -60,10 +60,21 @@ def command(config_path: Path, as_json: bool) -> int:
 
 def find_warnings(config: Config) -> Iterator[str]:
     """What a policy may say and its operator may not mean, in sentences."""
+    from gate.core.grants import Action
+    from gate.core.token import Format
+
     policy = config.policy
+    writes = (Action.CREATE, Action.UPDATE, Action.DESTROY)
     for name, application in policy.applications.items():
-        if application.unlimited_ttl:
+        if application.unlimited_ttl and Format.JWT in application.formats:
             yield f"applications.{name}.unlimited_ttl: tokens without an end can only be revoked, one by one"
+        if not application.unlimited_ttl and Format.ZIGGEO in application.formats:
+            yield (
+                f"applications.{name}.unlimited_ttl: most of Ziggeo's tokens have no end: they are refused "
+                "without it"
+            )
+        if words := " and ".join(each.value for each in writes if each not in application.auth_required_for):
+            yield f"applications.{name}.auth_required_for: everybody may {words}, without a token"
         if application.key_sources and not application.audiences:
             yield f"applications.{name}.jwks: without audiences, what its issuers sign for others opens it too"
         if not any(rule.application is application for rule in policy.rules):

@@ -25,7 +25,8 @@ Examples:
   gate inspect - < token.txt
   gate inspect --json "$TOKEN" | jq .claims.exp
 
-Status 0: it could be read; what is wrong with it is in the list. Status 2: it is no JWT at all.
+Status 0: it could be read; what is wrong with it is in the list. Status 2: it is no JWT at all. Ziggeo's
+tokens say nothing without their key: gate explain reads them.
 """
 )
 @click.argument("token")
@@ -91,12 +92,31 @@ def find_faults(text: str, header: Mapping[str, Any], claims: Mapping[str, Any],
 
 def _read(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """The header and the claims, read leniently: what is wrong with them is told elsewhere."""
+    if (kind := _find_ziggeo(text)) is not None:
+        raise UsageError(kind)
     parts = text.split(".")
     if len(parts) == 5:
         raise UsageError("this is an encrypted token (JWE), which the gate does not read")
     if len(parts) != 3:
         raise UsageError(f"a token has three parts with dots between them, and this has {len(parts)}")
     return _object(parts[0], "header"), _object(parts[1], "claims")
+
+
+def _find_ziggeo(text: str) -> str | None:
+    """What to do about a token of Ziggeo's, which says nothing by itself; None for what has another shape."""
+    from gate.formats.ziggeo import is_client_side, is_server_side
+
+    if is_server_side(text):
+        return (
+            "this looks like a server-side token of Ziggeo's, which only names what the store holds: "
+            "GET /v1/authtokens/ID shows that, or POST /v1/explain of a running gate"
+        )
+    if is_client_side(text):
+        return (
+            "this looks like a client-side token of Ziggeo's, which is encrypted: `gate explain` reads it, "
+            "with the encryption key in a policy"
+        )
+    return None
 
 
 def _object(part: str, name: str) -> dict[str, Any]:

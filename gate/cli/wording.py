@@ -24,6 +24,7 @@ _SERVED: Final = {
     Decision.PERMIT: "PERMIT: forwarded to the origin",
     Decision.SESSION: "SESSION: a session would be opened, and the viewer redirected to its link (302)",
     Decision.RESUME: "RESUME: forwarded to the origin, if this client has a live session of the token",
+    Decision.PAGE: "PAGE: forwarded to the origin, if the store opens the token's session in this page",
     Decision.PREFLIGHT: "PREFLIGHT: answered by the gate itself (204)",
 }
 
@@ -71,13 +72,17 @@ def say(explanation: Explanation) -> Iterator[str]:
             yield f"  - {question}"
     if explanation.token is not None:
         yield from _say_token(explanation.token, now)
-    ticket = explanation.ticket
+    ticket, visit = explanation.ticket, explanation.visit
     if ticket is not None and ticket.warrant is not None:
         yield f"Session link: session {ticket.session}, application {ticket.application}"
         yield f"  opened   {say_time(ticket.opened_at)}, {say_distance(ticket.opened_at - now)}"
         if ticket.subject is not None:
             yield f"  subject  {ticket.subject!r}"
         yield from _say_warrant(ticket.warrant)
+    if visit is not None:
+        yield "Page session"
+        for name, moment in (("issued", visit.issued_at), ("ends", visit.ends_at)):
+            yield f"  {name:8} {say_time(moment)}, {say_distance(moment - now)}"
 
 
 def print_listing(listing: Listing | None, refusal: Deny | None) -> None:
@@ -131,7 +136,8 @@ def say_distance(seconds: float) -> str:
 
 
 def _say_token(token: Token, now: float) -> Iterator[str]:
-    yield f"Token {token.id}: format {token.format.value}, application {token.application}"
+    kept = ", as the store has it" if token.reference is not None else ""
+    yield f"Token {token.id}: format {token.format.value}, application {token.application}{kept}"
     if token.subject is not None:
         yield f"  subject  {token.subject!r}"
     for name, moment in (("issued", token.issued_at), ("begins", token.not_before)):

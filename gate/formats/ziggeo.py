@@ -121,7 +121,7 @@ def read(text: str, *, application_token: str, key: bytes) -> ClientToken | Deny
 
     Total. All refusals of texts of one length are equal, and take the same time (see above).
     """
-    shaped = len(text) <= LONGEST and _SHAPE.fullmatch(text) is not None
+    shaped = is_client_side(text)
     raw = _decrypt(text if shaped else _stand_in(len(text)), key)
     size = raw[-1] if 0 < raw[-1] <= BLOCK else BLOCK
     body = raw[:-size]
@@ -140,12 +140,22 @@ def read(text: str, *, application_token: str, key: bytes) -> ClientToken | Deny
     return _REFUSED
 
 
+def is_server_side(text: str) -> bool:
+    """Whether `text` has the shape of what the gate gives out for server-side tokens."""
+    return _SERVER_SIDE.fullmatch(text) is not None
+
+
+def is_client_side(text: str) -> bool:
+    """Whether `text` has the shape of a client-side token."""
+    return len(text) <= LONGEST and _SHAPE.fullmatch(text) is not None
+
+
 def read_any(text: str, application: Application) -> Token | Reference | Deny:
     """What `text` is to the application: a client-side token, or the name of a server-side one. Total."""
     ziggeo = application.ziggeo
     if ziggeo is None:
         return _REFUSED
-    if _SERVER_SIDE.fullmatch(text) is not None:
+    if is_server_side(text):
         return Reference(text)
     client = read(text, application_token=ziggeo.application_token, key=ziggeo.key)
     if isinstance(client, Deny):

@@ -145,7 +145,7 @@ class Node:
         self.gatekeeper, self.keys = keeper, keys
         stack.push_async_callback(ledger.drain)
         health = Health(self._state(control, ledger, keeper, keys), patient, upstream)
-        api = self._make_api(patient, control, keeper, health)
+        api = self._make_api(patient, control, keeper, references, health)
         admin = Listener(
             AdminHandler(
                 self.metrics,
@@ -318,7 +318,9 @@ class Node:
         watch("gate_store_silent_seconds", "Since the store's feed was last heard", lambda: control.silent_s)
         watch("gate_store_away_seconds", "Since the store took nothing down", lambda: ledger.away_s)
 
-    def _make_api(self, client: Client, control: Control, keeper: Gatekeeper, health: Health) -> AdminApi:
+    def _make_api(
+        self, client: Client, control: Control, keeper: Gatekeeper, references: References, health: Health
+    ) -> AdminApi:
         rules = self.config.policy.sessions
 
         async def reload() -> Reloading | None:
@@ -340,6 +342,7 @@ class Node:
                 health=health.ask,
                 tickets=lambda: keeper.tickets,
                 revoked=control.revoked,
+                tokens=references,
             ),
         )
 

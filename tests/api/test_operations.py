@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import socket
 from typing import Any
 
 import pytest
 import yaml
+from aiohttp import web
 
 from gate.core.token import token_id
 
@@ -136,6 +138,63 @@ class TestExplain:
         ):
             _, told = await ask_admin(gate, "POST", "/v1/explain", {**body, **given})
             assert told["reason"] == reason, given
+
+    async def test_it_asks_the_store_for_server_side_tokens(
+        self, start_gate: Any, start_origin: Any, ask: Any, ask_admin: Any
+    ) -> None:
+        """And knows the page sessions that the gate gave out."""
+
+        async def serve(request: web.BaseRequest) -> web.Response:
+            return web.Response(body=b"video")
+
+        app, private = "0123456789abcdef0123456789abcdef", "a private key of Ziggeo's"
+        secrets = {"private_key": private, "encryption_key": "an encryption key of Ziggeo's"}
+        shop = {"formats": ["ziggeo"], "unlimited_ttl": True, "ziggeo": {"application_token": app, **secrets}}
+        gate = await start_gate(
+            (await start_origin(serve))[0],
+            applications={"shop": shop},
+            streams=[{"match": "/v1/applications/**", "layout": "ziggeo"}],
+        )
+
+        async def explain(target: str) -> Any:
+            status, told = await ask_admin(gate, "POST", "/v1/explain", {"target": target})
+            assert status == 200, told
+            return told
+
+        async def expect(target: str, reason: str) -> None:
+            """Every gate hears of a change within a second."""
+            for _ in range(250):
+                if (found := (await explain(target))["reason"]) == reason:
+                    return
+                await asyncio.sleep(0.02)
+            raise AssertionError(found)
+
+        async def send(method: str, target: str, **form: str) -> Any:
+            basic = f"Basic {base64.b64encode(f'{app}:{private}'.encode()).decode()}"
+            got = await ask(gate, target, method, data=form, headers={"Authorization": basic})
+            assert got.status == 200, got.body
+            return json.loads(got.body)
+
+        grants = json.dumps({"read": {"resources": ["v1"]}})
+        token = (await send("POST", "/v1/authtokens/", grants=grants, session_limit="2"))["token"]
+        video = f"/v1/applications/{app}/videos/v1/video.mp4?server_auth={token}"
+        told = await explain(video)
+        assert (told["decision"], told["token"]["session_limit"]) == ("session", 2)
+        assert told["token"]["server_side"] is True
+        assert token not in json.dumps(told)
+        page = (await send("POST", f"/v1/applications/{app}/session"))["token"]
+        in_page = f"{video}&i07af2jp98rvoctt26y5egy3{app}={page}"
+        told = await explain(in_page)
+        assert (told["decision"], told["page"]["ends_at"] - told["page"]["issued_at"]) == ("page", 7 * 86400)
+        assert (await explain(in_page[:-1]))["reason"] == "visit_invalid"
+        link = (await ask(gate, video)).headers["Location"]
+        assert (await explain(link))["decision"] == "permit"
+        # A link goes by its token as that is now.
+        await send("POST", f"/v1/authtokens/{token}", grants="{}")
+        await expect(link, "action_not_granted")
+        await send("DELETE", f"/v1/authtokens/{token}")
+        await expect(video, "token_malformed")
+        await expect(link, "revoked")
 
     @pytest.mark.parametrize(
         ("body", "text"),

@@ -29,3 +29,8 @@ def test_a_refusal_has_its_facts(policy, sign):
     assert shown["facts"] == {"resource": "cam1"}
     assert shown["title"] == "The token does not grant this resource."
     assert shown["detail"] is None
+
+
+def test_what_is_not_there_is_null(policy, sign):
+    shown = plain(policy, sign())
+    assert (shown["page"], shown["session"], shown["token"]["server_side"]) == (None, None, False)

@@ -18,6 +18,7 @@ from click.testing import CliRunner, Result
 from gate.cli import group
 from gate.core.keys import Algorithm, Key
 from gate.formats import jwt
+from gate.formats.ziggeo import write
 
 SECRET = "a secret of more than thirty-two bytes, for tests"
 KEY = Key("k1", Algorithm.HS256, SECRET.encode())
@@ -64,6 +65,55 @@ def run() -> Run:
         return CliRunner().invoke(group, [str(argument) for argument in arguments], prog_name="gate", **options)
 
     return call
+
+
+@pytest.fixture
+def refuse(run: Run, policy: Path) -> Callable[..., str]:
+    """The one line that says why `gate token` mints nothing."""
+
+    def call(*arguments: object, config: Path = policy) -> str:
+        result = run("token", "--config", config, *arguments)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert result.stderr.count("\n") == 1
+        return result.stderr.removeprefix("gate: ").strip()
+
+    return call
+
+
+APP = "0123456789abcdef0123456789abcdef"
+ENCRYPTION_KEY = "an encryption key of Ziggeo's"
+
+
+@pytest.fixture
+def ziggeo() -> dict[str, Any]:
+    """An application of Ziggeo's, as a policy file has it; tokens need no end."""
+    return {
+        "formats": ["ziggeo"],
+        "unlimited_ttl": True,
+        "ziggeo": {
+            "application_token": APP,
+            "private_key": "a private key of Ziggeo's",
+            "encryption_key": ENCRYPTION_KEY,
+        },
+    }
+
+
+@pytest.fixture
+def ziggeo_policy(write_policy: WritePolicy, ziggeo: dict[str, Any]) -> Path:
+    """A policy of that application alone, for its videos."""
+    streams = [{"match": f"/v1/applications/{APP}/**", "layout": "ziggeo"}]
+    return write_policy(applications={"shop": ziggeo}, streams=streams)
+
+
+@pytest.fixture
+def encrypt() -> Callable[..., str]:
+    """A client-side token of that application: read on v1, unless its arguments say something else."""
+
+    def make(**arguments: Any) -> str:
+        said = {"grants": {"read": {"resources": ["v1"]}}, **arguments}
+        return write(said, APP, ENCRYPTION_KEY, iv=bytes(8), nonce=said.pop("nonce", "n1"))
+
+    return make
 
 
 @pytest.fixture

@@ -142,6 +142,43 @@ def test_what_may_not_be_meant_is_a_warning(run, write_policy, keys, warning):
     assert text.startswith(warning)
 
 
+def warnings(run, path):
+    return json.loads(run("check", "--config", path, "--json").stdout)["warnings"]
+
+
+def test_ziggeos_tokens_have_no_end_mostly(run, write_policy, ziggeo):
+    assert warnings(run, write_policy(applications={"demo": ziggeo})) == []
+    strict = {**ziggeo, "unlimited_ttl": False}
+    assert warnings(run, write_policy(applications={"demo": strict})) == [
+        "applications.demo.unlimited_ttl: most of Ziggeo's tokens have no end: they are refused without it"
+    ]
+    # With tokens of both systems the native ones need no end either.
+    both = {**ONE, **ziggeo, "formats": ["jwt", "ziggeo"]}
+    assert warnings(run, write_policy(applications={"demo": both})) == [
+        "applications.demo.unlimited_ttl: tokens without an end can only be revoked, one by one"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("required", "warning"),
+    [
+        (["create", "update", "destroy"], None),
+        (["read", "create", "update"], "everybody may destroy, without a token"),
+        (["update"], "everybody may create and destroy, without a token"),
+        ([], "everybody may create and update and destroy, without a token"),
+    ],
+)
+def test_what_everybody_may_write(run, write_policy, ziggeo, required, warning):
+    path = write_policy(applications={"demo": {**ziggeo, "auth_required_for": required}})
+    expected = [] if warning is None else [f"applications.demo.auth_required_for: {warning}"]
+    assert warnings(run, path) == expected
+
+
+def test_ziggeos_layout_goes_with_any_tokens(run, write_policy):
+    path = write_policy(streams=[{"match": "/v1/applications/app1/**", "layout": "ziggeo"}])
+    assert warnings(run, path) == []
+
+
 PATTERNS = [
     "/a",
     "/a/b",

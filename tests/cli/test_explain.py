@@ -11,6 +11,7 @@ from gate.cli.keys import make_key
 from gate.config.compile import load_config
 from gate.core.keys import Algorithm
 from gate.core.ticket import Ticket, TicketKeys
+from gate.core.visit import write_visit
 from gate.errors import UsageError
 from gate.formats import read_token
 
@@ -141,7 +142,7 @@ def test_an_endless_stream_ends_with_its_window(ask, sign):
 def test_the_keys_of_the_json_are_always_the_same(ask, sign):
     expected = {
         *("decision", "permitted", "status", "reason", "title", "detail", "facts", "at", "rule", "asked"),
-        *("instead", "forwards_to", "ends_at", "steps", "open_questions", "token", "session"),
+        *("instead", "forwards_to", "ends_at", "steps", "open_questions", "token", "session", "page"),
     }
     for arguments in (["/a/../b"], ["/cam1/index.m3u8"], ["--token", sign(), "/cam1/index.m3u8"]):
         assert set(ask(*arguments)[1]) == expected
@@ -413,3 +414,88 @@ class TestPublishedKeys:
         path = write_policy(applications={"demo": {"jwks": [{"url": "https://id.example/keys"}]}})
         status, told = ask("/cam1/index.m3u8", "--token", sign(), config=path)
         assert (status, told["detail"]) == (1, None)
+
+
+VIDEO = "/v1/applications/0123456789abcdef0123456789abcdef/videos/v1/video.mp4"
+PAGE = "i07af2jp98rvoctt26y5egy30123456789abcdef0123456789abcdef"
+
+
+class TestZiggeo:
+    """Client-side tokens are read with the policy's key; the rest is the store's."""
+
+    def test_a_client_side_token_in_the_url(self, ask, ziggeo_policy, encrypt):
+        token = encrypt(session_limit=2, expiration_date=4_000_000_000)
+        for name in ("client_auth", "server_auth"):
+            status, told = ask(f"{VIDEO}?{name}={token}", config=ziggeo_policy)
+            assert (status, told["decision"]) == (0, "session")
+            assert told["forwards_to"] == f"http://127.0.0.1:9000/base{VIDEO}"
+            shown = told["token"]
+            assert (shown["format"], shown["server_side"], shown["session_limit"]) == ("ziggeo", False, 2)
+            assert shown["expires_at"] == 4_000_000_000
+            assert shown["grants"] == {"read": {"all": False, "resources": ["v1"], "session_owned": False}}
+        assert ask("--token", token, VIDEO, config=ziggeo_policy)[1]["decision"] == "session"
+        assert ask("--token", token, VIDEO.replace("v1/video", "v2/video"), config=ziggeo_policy)[0] == 1
+
+    def test_what_is_no_token_of_ziggeos(self, ask, ziggeo_policy, encrypt):
+        for text in (encrypt() + "00" * 16, "nonsense", "a.b.c"):
+            status, told = ask("--token", text, VIDEO, config=ziggeo_policy)
+            assert (status, told["reason"]) == (1, "token_malformed")
+            assert any(
+                step.startswith("the application shop reads no token of Ziggeo's") for step in told["steps"]
+            )
+
+    def test_a_limit_of_0_is_told(self, ask, ziggeo_policy, encrypt):
+        status, told = ask("--token", encrypt(session_limit=0), VIDEO, config=ziggeo_policy)
+        assert (status, told["reason"]) == (1, "token_expired")
+        assert any(step.startswith("one of its limits is 0") for step in told["steps"])
+
+    @pytest.mark.parametrize(
+        ("arguments", "sentence"),
+        [
+            (
+                None,
+                "the token is a server-side one of Ziggeo's, which only the store knows: ask a running gate",
+            ),
+            (
+                {"token": "0" * 32},
+                "the token goes by a server-side one, its `token`, which only the store knows",
+            ),
+        ],
+    )
+    def test_a_server_side_token_is_for_a_running_gate(self, run, ziggeo_policy, encrypt, arguments, sentence):
+        text = "0" * 32 if arguments is None else encrypt(**arguments)
+        result = run("explain", "--config", ziggeo_policy, f"{VIDEO}?server_auth={text}")
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert sentence in result.stderr
+        assert "POST /v1/explain" in result.stderr
+        assert result.stderr.count("\n") == 1
+
+    def test_a_page_session_is_open_without_its_key(self, ask, ziggeo_policy, encrypt):
+        token = encrypt(session_limit=1, usage_expiration_time=60)
+        status, told = ask(f"{VIDEO}?client_auth={token}&{PAGE}=whatever", config=ziggeo_policy)
+        assert (status, told["decision"], told["status"]) == (0, "page", None)
+        assert told["forwards_to"] == f"http://127.0.0.1:9000/base{VIDEO}"
+        assert (told["page"], told["ends_at"]) == (None, None)
+        first, *rest = told["open_questions"]
+        assert first.startswith("whether a gate gave out this page session in the last week")
+        assert any("the token's session in this page opens, goes on or is over" in each for each in rest)
+        # Its session is as made up as the page.
+        assert not any("session in this page is" in step for step in told["steps"])
+
+    def test_with_its_key_it_is_verified(self, ask, write_policy, ziggeo, encrypt):
+        path = write_policy(
+            applications={"shop": ziggeo},
+            streams=[{"match": "/v1/applications/**", "layout": "ziggeo"}],
+            sessions={"ticket_keys": [TICKET_SECRET]},
+        )
+        keys = TicketKeys(load_config(path, {}).ticket_keys).visit_keys
+        issued = int(time.time()) - 100
+        page = write_visit(keys, "shop", bytes(12), issued)
+        status, told = ask(f"{VIDEO}?client_auth={encrypt()}&{PAGE}={page}", config=path)
+        assert (status, told["decision"]) == (0, "page")
+        assert told["page"] == {"issued_at": issued, "ends_at": issued + 7 * 86400}
+        assert any(step.startswith("the token's session in this page is ") for step in told["steps"])
+        assert not any("gave out this page session" in question for question in told["open_questions"])
+        for text in (page[:-1], write_visit(keys, "shop", bytes(12), issued - 7 * 86400)):
+            status, told = ask(f"{VIDEO}?client_auth={encrypt()}&{PAGE}={text}", config=path)
+            assert (status, told["reason"], told["page"]) == (1, "visit_invalid", None)

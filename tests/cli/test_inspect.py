@@ -100,6 +100,8 @@ def test_another_spelling(faults, run):
         ("", "a token has three parts with dots between them, and this has 1"),
         ("hello", "a token has three parts"),
         ("a.b.c.d.e", "this is an encrypted token (JWE)"),
+        ("0" * 32, "this looks like a server-side token of Ziggeo's, which only names what the store holds: "),
+        ("0" * 48, "a client-side token of Ziggeo's, which is encrypted: `gate explain` reads it, with the"),
         (f"{encode(b'x')}.{encode({})}.AAAA", "the header of the token cannot be read"),
         (f"{encode({})}.{encode(b'[]')}.AAAA", "the claims of the token cannot be read"),
         (f"é.{encode({})}.AAAA", "the header of the token cannot be read"),

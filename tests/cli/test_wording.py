@@ -145,6 +145,23 @@ def test_an_expired_token(tell, sign):
     assert re.search(r"  expired  1970-01-01 00:33:20 UTC.* ago\n", shown)
 
 
+def test_a_token_of_ziggeos_in_a_page_in_words(run, ziggeo_policy, encrypt):
+    video = "/v1/applications/0123456789abcdef0123456789abcdef/videos/v1/video.mp4"
+    page = "i07af2jp98rvoctt26y5egy30123456789abcdef0123456789abcdef=whatever"
+    token = encrypt(session_limit=1, usage_expiration_time=86400)
+    shown = run("explain", "--config", ziggeo_policy, f"{video}?client_auth={token}&{page}").stdout
+    assert shown.startswith(
+        "PAGE: forwarded to the origin, if the store opens the token's session in this page\n"
+    )
+    assert f"  origin   http://127.0.0.1:9000/base{video}\n" in shown
+    assert ": format ziggeo, application shop\n  expires  never\n  grants   read on 'v1'\n" in shown
+    assert "  limits   opens at most 1 session; a session lives 86400 s\n" in shown
+    assert "whatever" not in shown
+    assert token not in shown
+    # What nobody verified is not shown.
+    assert "Page session" not in shown
+
+
 def test_what_is_open_is_said(tell, sign):
     shown = tell("--token", sign(session_limit=3), "/cam1/index.m3u8")
     assert shown.startswith("SESSION: a session would be opened")
