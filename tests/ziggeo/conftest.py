@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import itertools
 import json
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import ClientSession
+from aiohttp import ClientError, ClientSession, web
 from yarl import URL
 
 from gate.demo.objects import make_objects
@@ -137,7 +138,7 @@ class Shop:
         side = "server_auth" if len(token) == 32 else "client_auth"
         named = {side: token, PARAMETER: page, **more}
         query = "&".join(f"{name}={value}" for name, value in named.items() if value)
-        path = path if path.startswith("/v1/") else self.videos + path
+        path = path if path.startswith("/v1/applications/") else self.videos + path
         return f"{path}?{query}" if query else path
 
     def file(self, video: str, token: str = "", page: str = "", **more: str) -> str:
@@ -215,3 +216,44 @@ async def shop(start_shop: StartShop) -> Shop:
 async def shops(start_shop: StartShop) -> Shop:
     """A shop of two gates on one store."""
     return await start_shop(gates=2)
+
+
+@pytest.fixture
+async def endless(start_origin: Any) -> str:
+    """The URL of an origin whose files have no end."""
+
+    async def drip(request: web.BaseRequest) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while True:
+            await response.write(b"a piece of it all")
+            await asyncio.sleep(0.02)
+
+    return str((await start_origin(drip))[0])
+
+
+@pytest.fixture
+def watch(http: ClientSession) -> Callable[..., Awaitable[asyncio.Task[float]]]:
+    """Begins to watch what has no end; its task gives when it broke off, in seconds of the monotonic clock."""
+
+    async def begin(gate: Any, target: str) -> asyncio.Task[float]:
+        running = asyncio.Event()
+
+        async def watch() -> float:
+            try:
+                async with http.get(URL(gate.url + target, encoded=True)) as answer:
+                    assert answer.status == 200, await answer.text()
+                    async for _ in answer.content.iter_any():
+                        running.set()
+            except ClientError:
+                return time.monotonic()
+            raise AssertionError("the response came to a regular end")
+
+        task = asyncio.create_task(watch())
+        begun = asyncio.create_task(running.wait())
+        await asyncio.wait({task, begun}, timeout=20, return_when=asyncio.FIRST_COMPLETED)
+        begun.cancel()
+        assert running.is_set() or task.result()
+        return task
+
+    return begin

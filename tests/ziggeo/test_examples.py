@@ -119,8 +119,13 @@ async def test_from_a_server_side_token_to_its_video(shop: Any) -> None:
     assert (got.status, got.body.isascii()) == (200, True)
     token = got.json["token"]
     assert got.json == {
-        **{"token": token, "nonce": None, "volatile": False, "hidden": False, "session_limit": None},
-        **{"expiration_date": now + 60, "usage_expiration_time": 60},
+        "token": token,
+        "nonce": None,
+        "volatile": False,
+        "hidden": False,
+        "session_limit": None,
+        "expiration_date": now + 60,
+        "usage_expiration_time": 60,
         "grants": {"read": {"resources": [video]}},
     }
     query = f"?&noauth=false&_wrapstatus=true&_nocache={now}000"
