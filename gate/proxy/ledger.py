@@ -178,17 +178,18 @@ class Ledger:
         The store is asked each time: another gate may have destroyed the object, and its name may be another's.
         What was its answer before holds only while it is away.
         """
+        names, whose = tuple(names), f"{application}\0{visit}"
         for name in names:
-            mine = f"{application}\0{visit}", name
             try:
-                owned = await self._call("owner", self._sessions.owner(application, name)) == visit
+                owner = await self._call("owner", self._sessions.owner(application, name))
             except StoreUnavailable:
-                if self._owned.get(*mine) is None:
+                if not any(self._owned.get(whose, each) for each in names):
                     raise
-                owned = True
-            if owned:
-                self._owned.put(*mine, True)
                 return True
+            if owner == visit:
+                self._owned.put(whose, name, True)
+                return True
+            self._owned.drop(whose, name)
         return False
 
     async def own(self, permit: Permit, name: str) -> None:

@@ -13,8 +13,6 @@ import pytest
 ALL = {"all": True}
 READ = {"read": ALL}
 COPIES = [f"{agent}/{version}" for agent in ("Chrome", "Firefox", "VLC", "mpv", "curl") for version in (1, 2)]
-    f"{agent}/{version}" for agent in ("Chrome", "Firefox", "Safari", "VLC", "curl") for version in (1, 2)
-]
 both = pytest.mark.parametrize("kind", ["server", "client"])
 
 
