@@ -95,7 +95,7 @@ class Ledger:
         """Opens or resumes a session."""
         token = opening.token
         if opening.resume is not Resume.ONLY:
-            self._warrants.put(token.application, token.id, token.warrant)
+            self._warrants.put(token.application, token.warrant_id, token.warrant)
         try:
             await self._recover()
             return await self._call("open", self._sessions.open(opening, facts))
@@ -165,11 +165,11 @@ class Ledger:
 
     async def warrant(self, ticket: Ticket) -> Warrant | None:
         """The warrant that was too long for the ticket."""
-        warrant = self._warrants.get(ticket.application, ticket.token)
+        warrant = self._warrants.get(ticket.application, ticket.warrant_id)
         if warrant is None:
             warrant = await self._call("warrant", self._sessions.warrant(ticket))
             if warrant is not None:
-                self._warrants.put(ticket.application, ticket.token, warrant)
+                self._warrants.put(ticket.application, ticket.warrant_id, warrant)
         return warrant
 
     async def owns(self, application: str, names: Iterable[str], visit: str) -> bool:
