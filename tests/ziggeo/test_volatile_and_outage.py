@@ -53,7 +53,7 @@ async def test_a_volatile_token_goes_with_the_last_resource_that_it_names(start_
     """Destroyed through the gate; on another one nobody is served by what it was."""
     shop = await start_shop(gates=2, application=GRACE)
     one, other = await shop.add(), await shop.add()
-    named = {"read": {"resources": [one, other]}, "update": {"resources": [one]}}
+    named = {"read": {"resources": sorted([one, other])}, "update": {"resources": [one]}}
     short, long = [await shop.create(volatile=flag, grants=named) for flag in (True, False)]
     single = await shop.create(volatile=True, grants={"read": {"resources": [one]}})
     page, editor = await shop.page(), await shop.create(grants={"destroy": ALL, "read": ALL})
