@@ -41,6 +41,7 @@ def ticket_of(token: Token, outcome: Opened) -> Ticket:
         max_concurrent=token.max_concurrent,
         warrant=token.warrant,
         reference=token.reference,
+        referrer=token.referrer,
     )
 
 

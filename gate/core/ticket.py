@@ -42,7 +42,8 @@ class Ticket:
 
     `warrant` is None where it was too long for a URL: then the store holds it under the token's id.
     `token_expires_at` bounds what the store must remember of the token. `reference` names the server-side token
-    that the session goes by, as that is now.
+    that the session goes by, as that is now; `referrer` is the id of the client-side token that refers to it,
+    None where it was used itself.
     """
 
     session: str
@@ -58,9 +59,15 @@ class Ticket:
     max_concurrent: int | None
     warrant: Warrant | None
     reference: str | None = None
+    referrer: str | None = None
+
+    @property
+    def warrant_id(self) -> str:
+        """What a warrant that is not in the ticket is kept under."""
+        return self.referrer or self.token
 
 
-_FIELDS: Final = tuple(field.name for field in fields(Ticket))[:-2]
+_FIELDS: Final = tuple(field.name for field in fields(Ticket))[:-3]
 
 
 class TicketKeys:
@@ -130,7 +137,7 @@ def load_warrant(text: str | bytes) -> Warrant:
 
 def _dump(ticket: Ticket) -> list[Any]:
     warrant = None if ticket.warrant is None else _dump_warrant(ticket.warrant)
-    reference = () if ticket.reference is None else (ticket.reference,)
+    reference = () if ticket.reference is None else (ticket.reference, ticket.referrer)
     return [*(getattr(ticket, name) for name in _FIELDS), warrant, *reference]
 
 
@@ -139,7 +146,7 @@ def _load(values: list[Any]) -> Ticket:
     return Ticket(
         **dict(zip(_FIELDS, plain, strict=True)),
         warrant=None if warrant is None else _load_warrant(warrant),
-        reference=reference[0] if reference else None,
+        **dict(zip(("reference", "referrer"), reference, strict=False)),
     )
 
 

@@ -80,7 +80,8 @@ class Token:
 
     `id` is its digest (see above), `owner` the digest of the subject, or of the token where there is no
     subject: playbacks at once are counted under it. `reference` names the server-side token that it is, or
-    depends on: what that says may change. `expires_at` is the earlier of ``exp`` and
+    depends on: what that says may change. One that only depends on it is a `referrer`, by an id of its own,
+    which `id` is not where it counts under the other's. `expires_at` is the earlier of ``exp`` and
     ``expiration_date``. A single-use token has a `session_limit` of one. Expiry is not yet checked: a token
     is verified once and cached, and it ends later.
     """
@@ -101,6 +102,12 @@ class Token:
     issuer: str | None = None
     audiences: tuple[str, ...] = ()
     reference: str | None = None
+    referrer: str | None = None
+
+    @property
+    def warrant_id(self) -> str:
+        """What its warrant is kept under: of tokens that count together each has its own."""
+        return self.referrer or self.id
 
     @property
     def counted(self) -> bool:

@@ -107,6 +107,7 @@ class Reference:
             usage_s=_earlier(own.usage_s, base.usage_s),
             session_limit=_earlier(own.session_limit, base.session_limit),
             reference=self.name,
+            referrer=own.id,
         )
 
 

@@ -188,6 +188,8 @@ class Gatekeeper:
             place = self._credentials.vouched(place, ticket)
             if isinstance(place, Deny):
                 return place
+            if ticket.referrer is not None and ticket.warrant is None:
+                ticket = replace(ticket, warrant=await self._ledger.warrant(ticket))
             ticket = await self._credentials.follow(ticket, place)
             if isinstance(ticket, Deny):
                 return ticket

@@ -95,7 +95,7 @@ class Ledger:
         """Opens or resumes a session."""
         token = opening.token
         if opening.resume is not Resume.ONLY:
-            self._warrants.put(token.application, token.id, token.warrant)
+            self._warrants.put(token.application, token.warrant_id, token.warrant)
         try:
             await self._recover()
             return await self._call("open", self._sessions.open(opening, facts))
@@ -165,11 +165,11 @@ class Ledger:
 
     async def warrant(self, ticket: Ticket) -> Warrant | None:
         """The warrant that was too long for the ticket."""
-        warrant = self._warrants.get(ticket.application, ticket.token)
+        warrant = self._warrants.get(ticket.application, ticket.warrant_id)
         if warrant is None:
             warrant = await self._call("warrant", self._sessions.warrant(ticket))
             if warrant is not None:
-                self._warrants.put(ticket.application, ticket.token, warrant)
+                self._warrants.put(ticket.application, ticket.warrant_id, warrant)
         return warrant
 
     async def owns(self, application: str, names: Iterable[str], visit: str) -> bool:
@@ -178,17 +178,18 @@ class Ledger:
         The store is asked each time: another gate may have destroyed the object, and its name may be another's.
         What was its answer before holds only while it is away.
         """
+        names, whose = tuple(names), f"{application}\0{visit}"
         for name in names:
-            mine = f"{application}\0{visit}", name
             try:
-                owned = await self._call("owner", self._sessions.owner(application, name)) == visit
+                owner = await self._call("owner", self._sessions.owner(application, name))
             except StoreUnavailable:
-                if self._owned.get(*mine) is None:
+                if not any(self._owned.get(whose, each) for each in names):
                     raise
-                owned = True
-            if owned:
-                self._owned.put(*mine, True)
                 return True
+            if owner == visit:
+                self._owned.put(whose, name, True)
+                return True
+            self._owned.drop(whose, name)
         return False
 
     async def own(self, permit: Permit, name: str) -> None:

@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from gate.core.grants import Grants
 from gate.core.policy import Application
 from gate.core.reasons import Deny, Reason
 from gate.core.terms import accept
 from gate.core.ticket import Ticket
-from gate.core.token import Token, Warrant, token_id
+from gate.core.token import Token, Warrant
 from gate.errors import StoreError, StoreUnavailable
 from gate.formats import Reference
 from gate.formats.ziggeo_values import Arguments, read_arguments
@@ -65,7 +64,7 @@ class References:
         return Deny(Reason.TOKEN_MALFORMED) if held is None else held.resolve(application, reference)
 
     async def follow(self, ticket: Ticket, application: Application, now: float) -> Ticket | Deny:
-        """The ticket with what its server-side token says now.
+        """The ticket with what its server-side token says now; that of a referrer holds its own warrant.
 
         While the store cannot be asked it stays as it was sealed: who is watching goes on.
         """
@@ -79,7 +78,7 @@ class References:
         if held is None:
             return Deny(Reason.REVOKED, "the server-side token was deleted")
         token = held.resolve(application, Reference(name))
-        direct = ticket.token == token_id(application.name, name)
+        direct = ticket.referrer is None
         if direct and isinstance(token, Deny):
             return token
         ends = held.arguments.expiration_date
@@ -87,7 +86,10 @@ class References:
             return Deny(Reason.TOKEN_EXPIRED)
         grants = held.arguments.grants
         if not direct:
-            grants = ticket.warrant.grants.meet(grants) if ticket.warrant is not None else Grants()
+            if ticket.warrant is None:
+                # What it says itself cannot be known; the other one's alone would be more.
+                return ticket
+            grants = ticket.warrant.grants.meet(grants)
         return replace(ticket, warrant=Warrant(grants=grants, rights=application.rights))
 
     def forget(self, application: str, names: Iterable[str]) -> None:

@@ -77,7 +77,7 @@ class Sessions:
                 keys.session(session),
                 keys.committed(token.id),
                 keys.resume(token.id, opening.client),
-                keys.warrant(token.id),
+                keys.warrant(token.warrant_id),
                 keys.visit(session) if visiting else keys.resume(token.id, opening.page),
                 keys.all_leases,
                 keys.all_sessions,
@@ -263,7 +263,7 @@ class Sessions:
 
     async def warrant(self, ticket: Ticket) -> Warrant | None:
         """The warrant that was too long for the ticket; None where it is no longer kept."""
-        key = ShardKeys(ticket.owner).warrant(ticket.token)
+        key = ShardKeys(ticket.owner).warrant(ticket.warrant_id)
         if ticket.token_expires_at is None:
             text = await self._client.call("GETEX", key, "PX", KEEP_S * 1000)
         else:
