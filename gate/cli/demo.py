@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from gate.demo.check import Finding
+    from gate.demo.check_videos import Story
     from gate.demo.stage import Stage
 
+_STARTING: Final = "Starting Valkey, two cameras, their origins and the gate ..."
 _PORT: Final = 8080
 _ADMIN_PORT: Final = 8081
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -40,16 +42,20 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     type=click.Path(file_okay=False, path_type=Path),
     help="Keep sessions and recordings here; else they are in a temporary directory and go with it.",
 )
-@click.option("--check", "checks", is_flag=True, help="Walk all links, say what came of each, and end.")
+@click.option(
+    "--check", "checks", is_flag=True, help="Walk all links and a video's life, say what came of each, and end."
+)
 @click.pass_context
 def command(
     context: click.Context, port: int | None, admin_port: int | None, state_dir: Path | None, checks: bool
 ) -> None:
-    """A live stream behind the gate: two test cameras, an origin, an embedded Valkey, a page to watch it on.
+    """A live stream behind the gate: two test cameras, their origin, an embedded Valkey, a page to watch it on.
+    The page also creates, plays, replaces and destroys a video.
 
     Prints links and what to expect of each. Ctrl-C ends it, and leaves nothing running.
 
-    With --check it walks the links itself, on free ports, and exits 0 only if each did what it should.
+    With --check it walks the links and does what the page does with a video by itself, on free ports, and exits
+    0 only if each had the answer that it should.
     """
     from rich.console import Console
 
@@ -110,7 +116,7 @@ def choose_port(wanted: int | None, usual: int, *, taken: int | None = None) -> 
 
 
 async def _serve(stage: Stage, console: Console, port: int | None, admin_port: int | None) -> int:
-    console.print("Starting Valkey, two cameras and the gate ...", style="dim")
+    console.print(_STARTING, style="dim")
     async with stage:
         for wanted, usual, url in ((port, _PORT, stage.url), (admin_port, _ADMIN_PORT, stage.admin_url)):
             if wanted is None and not url.endswith(f":{usual}"):
@@ -122,29 +128,45 @@ async def _serve(stage: Stage, console: Console, port: int | None, admin_port: i
 
 async def _check(stage: Stage, console: Console) -> int:
     from gate.demo.check import walk
+    from gate.demo.check_videos import walk_videos
+    from gate.demo.videos import NAME
 
-    console.print("Starting Valkey, two cameras and the gate ...", style="dim")
+    console.print(_STARTING, style="dim")
     async with stage:
-        findings = await walk(stage.links(), stage.url, stage.origin_url)
-    return report(findings, console)
+        findings, stories = await asyncio.gather(
+            walk(stage.links(), stage.url, stage.origin_urls),
+            walk_videos(stage.videos, stage.url, stage.origin_urls[NAME]),
+        )
+    return report(findings, stories, console)
 
 
-def report(findings: Sequence[Finding], console: Console) -> int:
-    """The findings are printed; 0 if each link did what was expected of it, else 1."""
+def report(findings: Sequence[Finding], stories: Sequence[Story], console: Console) -> int:
+    """What was found is printed; 0 if all of it is what was expected, else 1."""
     from rich.table import Table
     from rich.text import Text
 
     from gate.demo.link import written
 
+    def mark(agrees: bool) -> Text:
+        return Text("ok", style="green") if agrees else Text("DIFFERS", style="bold red")
+
     table = Table("", "Link", "Expected", "Got", title="gate demo --check", title_justify="left")
     for finding in findings:
-        mark = Text("ok", style="green") if finding.agrees else Text("DIFFERS", style="bold red")
         expected, got = Text(written(finding.link.steps, "\n")), Text(written(finding.got, "\n"))
-        table.add_row(mark, Text(finding.link.title), expected, got)
+        table.add_row(mark(finding.agrees), Text(finding.link.title), expected, got)
     console.print(table)
-    wrong = sum(not finding.agrees for finding in findings)
-    console.print(f"{len(findings) - wrong} of {len(findings)} links did what they should.")
-    return 1 if wrong else 0
+    table = Table("", "Video", "Answer")
+    for story in stories:
+        table.add_section()
+        table.add_row(mark(story.agrees), Text(story.title, style="bold"), "")
+        for deed in story.deeds:
+            table.add_row(mark(deed.agrees), Text(deed.words), Text(str(deed)))
+    console.print(table)
+    deeds = [deed for story in stories for deed in story.deeds]
+    right = sum(finding.agrees for finding in findings), sum(deed.agrees for deed in deeds)
+    console.print(f"{right[0]} of {len(findings)} links did what they should.")
+    console.print(f"{right[1]} of {len(deeds)} acts on videos had the answer that they should.")
+    return 0 if right == (len(findings), len(deeds)) else 1
 
 
 def _print_links(stage: Stage, console: Console) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -62,9 +62,10 @@ class _Answer:
         return self.headers.get("gate-reason", "")
 
 
-async def walk(links: Sequence[Link], gate_url: str, origin_url: str) -> list[Finding]:
+async def walk(links: Sequence[Link], gate_url: str, origin_urls: Mapping[str, str]) -> list[Finding]:
     """A finding for each link, in their order; the links are walked side by side."""
-    return list(await asyncio.gather(*(_walk_one(link, gate_url, origin_url) for link in links)))
+    walks = (_walk_one(link, gate_url, origin_urls[link.origin]) for link in links)
+    return list(await asyncio.gather(*walks))
 
 
 async def _walk_one(link: Link, gate_url: str, origin_url: str) -> Finding:
@@ -113,8 +114,8 @@ class _Viewer:
 
     async def _open(self) -> Outcome:
         self._opened_at = time.monotonic()
-        token = "token=" in self._link.path
-        if self._link.media is Media.PLAYLIST or (token and self._link.media is not Media.IMAGE):
+        media = self._link.media
+        if media is Media.PLAYLIST or (self._link.has_token and media is not Media.IMAGE):
             answer = await self._ask(self._gate_url + self._link.path)
             if answer.status != 302:
                 return Outcome((answer.status,), answer.reason)

@@ -64,7 +64,7 @@ class Step:
 class Link:
     """A URL to try. `session_s` is how long its sessions last, where that is not as long as the token, and
     `runs_s` how long its response does, where the token's window ends it. `clipped_to` (Unix seconds) is the
-    window that its playlist reaches beyond at the origin.
+    window that its playlist reaches beyond at the origin, whose name in the policy is `origin`.
     """
 
     name: str
@@ -77,6 +77,12 @@ class Link:
     session_s: int | None = None
     runs_s: int | None = None
     clipped_to: tuple[int, int] | None = None
+    origin: str = "cameras"
+
+    @property
+    def has_token(self) -> bool:
+        """Whether the URL carries one: of the native format, or of Ziggeo's."""
+        return any(name in self.path for name in ("?token=", "?client_auth="))
 
     @property
     def openings(self) -> tuple[Outcome, ...]:

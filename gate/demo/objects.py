@@ -14,42 +14,32 @@ A body is a form (multipart, with the file as `file`, or urlencoded, which brows
 else the file itself. Answers are ASCII JSON. The method is the request's own: `?_method=` is not heard. What a
 form says of a video (`key`, `title`, `description`, `tags`, `volatile`) is kept, and nothing follows from it.
 
-On disk a video is a folder, which is built elsewhere and appears and goes as a whole. What it has is what its
-`video.json` says, which is replaced at once; each recording is a file of a new name, and a file that nothing
-names any more is removed. One process at a time may use a directory. It knows nothing of tokens.
+What is on disk is the shelf's (`gate.demo.shelf`). It knows nothing of tokens.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
-import os
-import secrets
-import shutil
-import threading
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from contextlib import AbstractAsyncContextManager
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import IO, Any, Final
-from urllib.parse import parse_qsl
+from typing import Any, Final
 
-from aiohttp import BodyPartReader, web
-from aiohttp.http_exceptions import BadHttpMessage
+from aiohttp import web
 
 from gate.demo.exports import make
-from gate.demo.origin import REQUESTS, Seen, _File  # what serves a file there serves one here
+from gate.demo.origin import REQUESTS, File, Seen
 from gate.demo.recorder import ffmpeg
+from gate.demo.shelf import Shelf, Stream, Upload, Video, new_id, new_stream
+from gate.demo.uploads import received
 from gate.errors import GateError
 
 UPLOAD_LIMIT: Final = 200_000_000
-_VIDEOS_LIMIT: Final = 1000
 _STREAMS_LIMIT: Final = 20
-_FIELDS_LIMIT: Final = 65536
 _REMEMBERED: Final = 2000
-_CHUNK: Final = 65536
 _IMAGE_S: Final = 20
 _ID: Final = "[0-9a-f]{32}"
 _VIDEOS: Final = "/v1/applications/{app:[A-Za-z0-9_-]{1,64}}/videos"
@@ -58,204 +48,8 @@ _STREAM: Final = f"{_VIDEO}/streams/{{stream:{_ID}}}"
 _TEXTS: Final = ("key", "title", "description")
 # Of an uploaded file only what is an MP4 is read: a playlist in its place could name any file or address.
 _READ: Final = ("-hide_banner", "-nostdin", "-v", "error", "-protocol_whitelist", "file", "-f", "mov", "-i")
-_IMAGE: Final = (
-    "-map",
-    "0:v:0",
-    "-frames:v",
-    "1",
-    "-c:v",
-    "mjpeg",
-    "-q:v",
-    "3",
-    "-f",
-    "image2",
-    "-update",
-    "1",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Stream:
-    """A recording of a video. `file` names its file, None while nothing is recorded."""
-
-    token: str
-    created: int
-    file: str | None = None
-    size: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Video:
-    """A video as its video.json says it; times in Unix seconds."""
-
-    token: str
-    created: int
-    key: str | None = None
-    title: str | None = None
-    description: str | None = None
-    tags: tuple[str, ...] = ()
-    volatile: bool = False
-    streams: tuple[Stream, ...] = ()
-
-    def stream(self, token: str | None) -> Stream | None:
-        """The stream of that token; of None, the first."""
-        return next((stream for stream in self.streams if token in (None, stream.token)), None)
-
-    def recorded(self, token: str | None, upload: Upload) -> Video | None:
-        """The video with the file in that stream. None where it has no such stream."""
-        stream = self.stream(token) or (new_stream() if token is None else None)
-        if stream is None:
-            return None
-        filled = replace(stream, file=upload.file, size=upload.size)
-        rest = tuple(other for other in self.streams if other.token != stream.token)
-        at = self.streams.index(stream) if stream in self.streams else len(rest)
-        return replace(self, streams=(*rest[:at], filled, *rest[at:]))
-
-
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """What came in a request's body: the name and size of the file, which is in the shelf's unfinished folder
-    (None: there was none), and the fields of the form."""
-
-    file: str | None = None
-    size: int = 0
-    fields: Mapping[str, Sequence[str]] = field(default_factory=dict)
-
-
-def new_id() -> str:
-    """32 hexadecimal digits that nobody can guess."""
-    return secrets.token_hex(16)
-
-
-def new_stream(upload: Upload | None = None) -> Stream:
-    stream = Stream(new_id(), int(time.time()))
-    return stream if upload is None else replace(stream, file=upload.file, size=upload.size)
-
-
-class Shelf:
-    """The videos in a directory. Its methods block; any thread may call them.
-
-    Raises GateError where what it has written is damaged.
-    """
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        self.unfinished = directory / ".unfinished"
-        self.images = directory / ".images"
-        self._writes = threading.Lock()
-
-    def open(self) -> None:
-        """The folders exist, and nothing is left of what was unfinished when the last process ended."""
-        shutil.rmtree(self.unfinished, ignore_errors=True)
-        for folder in (self.unfinished, self.images):
-            folder.mkdir(parents=True, exist_ok=True)
-        named = set()
-        for folder in self._directory.glob("[!.]*/*"):
-            files = {stream.file for stream in _load(folder).streams}
-            for path in folder.iterdir():
-                if path.stem not in files and path.name != "video.json":
-                    path.unlink()
-            named |= files
-        for path in self.images.iterdir():
-            if path.stem not in named:
-                path.unlink()
-
-    def find(self, app: str, token: str) -> Video | None:
-        try:
-            return _load(self._directory / app / token)
-        except FileNotFoundError:
-            return None
-
-    def every(self, app: str) -> list[Video]:
-        """The videos of an application, the newest first."""
-        found = [self.find(app, folder.name) for folder in self._directory.glob(f"{app}/*")]
-        return sorted(
-            (video for video in found if video is not None), key=lambda video: (-video.created, video.token)
-        )
-
-    def path(self, app: str, video: Video, stream: Stream) -> Path:
-        return self._directory / app / video.token / f"{stream.file}.mp4"
-
-    def add(self, app: str, video: Video) -> bool:
-        """The video is there, with its file where it has one. False where there are as many as may be."""
-        folder = self.unfinished / video.token
-        folder.mkdir()
-        try:
-            for stream in video.streams:
-                self._unfinished(stream.file).rename(folder / f"{stream.file}.mp4")
-            _save(folder, video)
-            with self._writes:
-                if sum(1 for _ in self._directory.glob("[!.]*/*")) >= _VIDEOS_LIMIT:
-                    return False
-                (self._directory / app).mkdir(exist_ok=True)
-                folder.rename(self._directory / app / video.token)
-            return True
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-
-    def change(self, app: str, token: str, edit: Callable[[Video], Video | None]) -> Video | None:
-        """The video is what `edit` makes of it, with the file that it names anew. None where there is no such
-        video, or nothing to be made of it."""
-        folder = self._directory / app / token
-        with self._writes:
-            video = self.find(app, token)
-            edited = None if video is None else edit(video)
-            if video is None or edited is None:
-                return None
-            old, new = ({stream.file for stream in each.streams} - {None} for each in (video, edited))
-            gone = new - old
-            try:
-                for file in new - old:
-                    self._unfinished(file).rename(folder / f"{file}.mp4")
-                _save(folder, edited)
-                gone = old - new
-            finally:
-                for file in gone:
-                    (folder / f"{file}.mp4").unlink(missing_ok=True)
-                    self.image(file).unlink(missing_ok=True)
-        return edited
-
-    def remove(self, app: str, token: str) -> bool:
-        """The video is gone, with all its files. False where there was none."""
-        gone = self.unfinished / f"{token}.gone"
-        with self._writes:
-            video = self.find(app, token)
-            if video is None:
-                return False
-            (self._directory / app / token).rename(gone)
-            with contextlib.suppress(OSError):
-                (self._directory / app).rmdir()
-        for stream in video.streams:
-            self.image(stream.file).unlink(missing_ok=True)
-        shutil.rmtree(gone)
-        return True
-
-    def image(self, file: str | None) -> Path:
-        """Where the image of a file is kept. Each recording has a file of its own, so an image is never old."""
-        return self.images / f"{file}.jpg"
-
-    def _unfinished(self, file: str | None) -> Path:
-        return self.unfinished / f"{file}.mp4"
-
-
-def _load(folder: Path) -> Video:
-    try:
-        said = json.loads((folder / "video.json").read_bytes())
-        said["streams"] = tuple(Stream(**stream) for stream in said["streams"])
-        return Video(**{**said, "tags": tuple(said["tags"])})
-    except (ValueError, TypeError, KeyError) as error:
-        raise GateError(f"demo: {folder / 'video.json'} is damaged") from error
-
-
-def _save(folder: Path, video: Video) -> None:
-    unfinished = folder / ".video.json"
-    try:
-        with unfinished.open("w", encoding="ascii") as file:
-            json.dump(asdict(video), file)
-            _sync(file)
-        unfinished.replace(folder / "video.json")
-    finally:
-        unfinished.unlink(missing_ok=True)
+_FRAME: Final = ("-map", "0:v:0", "-frames:v", "1")
+_IMAGE: Final = (*_FRAME, "-c:v", "mjpeg", "-q:v", "3", "-f", "image2", "-update", "1")
 
 
 def public(video: Video) -> dict[str, Any]:
@@ -403,7 +197,7 @@ class _Objects:
         name = "attachment" if request.query.get("download") == "true" else "inline"
         headers = {"Content-Disposition": f'{name}; filename="{video.token}.mp4"', "Cache-Control": "no-cache"}
         path = self._shelf.path(request.match_info["app"], video, stream)
-        return _File(path, headers={"Content-Type": "video/mp4", **headers})
+        return File(path, headers={"Content-Type": "video/mp4", **headers})
 
     async def image(self, request: web.Request) -> web.StreamResponse:
         video, stream = await self._find_file(request)
@@ -422,7 +216,7 @@ class _Objects:
                     # It was destroyed, or recorded anew, meanwhile.
                     path.unlink()
                     raise web.HTTPNotFound(text="there is no such recording any more")
-        return _File(path, headers={"Content-Type": "image/jpeg", "Cache-Control": "no-cache"})
+        return File(path, headers={"Content-Type": "image/jpeg", "Cache-Control": "no-cache"})
 
     async def _find(self, request: web.Request) -> tuple[Video, Stream | None]:
         said = request.match_info
@@ -447,83 +241,8 @@ class _Objects:
             raise web.HTTPNotFound(text="there is no such video, or no such stream of it")
         return video
 
-    @contextlib.asynccontextmanager
-    async def _received(self, request: web.Request) -> AsyncIterator[Upload]:
-        """The whole body has come. Of its file nothing is left behind this, unless it was taken away."""
-        name = new_id()
-        path = self._shelf.unfinished / f"{name}.mp4"
-        try:
-            try:
-                fields, size = await self._receive(request, path)
-            except (web.RequestPayloadError, BadHttpMessage, ConnectionError, ValueError, RuntimeError):
-                raise web.HTTPBadRequest(text="the body is malformed, or breaks off") from None
-            yield Upload(name if size else None, size, fields)
-        finally:
-            await asyncio.to_thread(path.unlink, missing_ok=True)
-
-    async def _receive(self, request: web.Request, path: Path) -> tuple[dict[str, list[str]], int]:
-        """The fields of the body, and the size of the file that is at `path` now, 0 where there was none."""
-        fields: dict[str, list[str]] = {}
-        size = 0
-        if (request.content_length or 0) > self._upload_limit + _FIELDS_LIMIT:
-            raise _too_large(self._upload_limit)
-        if request.content_type.startswith("multipart/"):
-            left = _FIELDS_LIMIT
-            async for part in await request.multipart():
-                if not isinstance(part, BodyPartReader) or part.name is None or (size and part.name == "file"):
-                    raise ValueError("not a form")
-                if part.name == "file":
-                    size = await _write(path, _pieces(part), self._upload_limit)
-                else:
-                    text = await _whole(_pieces(part), left)
-                    left -= len(text) + len(part.name)
-                    fields.setdefault(part.name, []).append(text.decode())
-        elif request.content_type in ("application/x-www-form-urlencoded", "text/plain"):
-            text = await _whole(request.content.iter_any(), _FIELDS_LIMIT)
-            for name, value in parse_qsl(text.decode(), keep_blank_values=True):
-                fields.setdefault(name, []).append(value)
-        elif request.body_exists:
-            size = await _write(path, request.content.iter_any(), self._upload_limit)
-        return fields, size
-
-
-async def _pieces(part: BodyPartReader) -> AsyncIterator[bytes]:
-    while not part.at_eof():
-        yield await part.read_chunk(_CHUNK)
-
-
-async def _whole(pieces: AsyncIterator[bytes], limit: int) -> bytes:
-    text = b""
-    async for piece in pieces:
-        text += piece
-        if len(text) > limit:
-            raise _too_large(_FIELDS_LIMIT)
-    return text
-
-
-async def _write(path: Path, pieces: AsyncIterator[bytes], limit: int) -> int:
-    """All pieces are on disk at `path`; gives their size."""
-    size = 0
-    file = await asyncio.to_thread(path.open, "wb")
-    try:
-        async for piece in pieces:
-            size += len(piece)
-            if size > limit:
-                raise _too_large(limit)
-            await asyncio.to_thread(file.write, piece)
-        await asyncio.to_thread(_sync, file)
-    finally:
-        file.close()
-    return size
-
-
-def _sync(file: IO[Any]) -> None:
-    file.flush()
-    os.fsync(file.fileno())
-
-
-def _too_large(limit: int) -> web.HTTPException:
-    return web.HTTPRequestEntityTooLarge(max_size=limit, actual_size=limit, text=f"more than {limit} bytes")
+    def _received(self, request: web.Request) -> AbstractAsyncContextManager[Upload]:
+        return received(request, self._shelf.unfinished, self._upload_limit)
 
 
 async def _nothing() -> AsyncIterator[bytes]:

@@ -159,10 +159,10 @@ async def _answer(request: web.Request) -> web.StreamResponse:
     if not await asyncio.to_thread(file.is_file):
         raise web.HTTPNotFound
     caching = "no-cache" if media_type == _TYPES[".m3u8"] else "max-age=3600"
-    return _File(file, headers={"Content-Type": media_type, "Cache-Control": caching})
+    return File(file, headers={"Content-Type": media_type, "Cache-Control": caching})
 
 
-class _File(web.FileResponse):
+class File(web.FileResponse):
     """A file as aiohttp serves it, except that an `If-Range` may hold an entity tag (RFC 9110, 13.1.5): a
     part of another version of the file would be joined to what the client has of its own."""
 
@@ -232,7 +232,7 @@ def _made(file: Path | None, caching: str, disposition: str = "inline") -> web.S
     if file is None:
         raise web.HTTPNotFound
     headers = {"Content-Disposition": disposition, "Cache-Control": caching}
-    return _File(file, headers={"Content-Type": _TYPES[file.suffix], **headers})
+    return File(file, headers={"Content-Type": _TYPES[file.suffix], **headers})
 
 
 def _lasts_s(found: re.Match[str]) -> int | None:

@@ -1,4 +1,5 @@
-"""The demo's page: static files, and the links as JSON, signed anew whenever the page is loaded.
+"""The demo's page: static files, and as JSON the links and a token for videos, signed anew whenever the page is
+loaded.
 
 It is an origin like any other and reached through the gate, under a public rule: so it is on the streams'
 own address, and its script may read every status and header.
@@ -6,7 +7,7 @@ own address, and its script may read every status and header.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ _FILES: Final = {
     "": ("page.html", "text/html"),
     "page.css": ("page.css", "text/css"),
     "page.js": ("page.js", "text/javascript"),
+    "videos.js": ("videos.js", "text/javascript"),
 }
 # Nothing from elsewhere, and nothing inline.
 _POLICY: Final = (
@@ -33,8 +35,11 @@ _HEADERS: Final = {
 }
 
 
-def make_page(make_links: Callable[[], Sequence[Link]]) -> web.Application:
-    """The page's origin. `make_links` is asked for a fresh set whenever the page is loaded."""
+def make_page(
+    make_links: Callable[[], Sequence[Link]], describe_videos: Callable[[], Mapping[str, Any]]
+) -> web.Application:
+    """The page's origin. `make_links` is asked for a fresh set whenever the page is loaded, and
+    `describe_videos` for what the script needs to make a video and do everything with it."""
     app = web.Application()
     folder = resources.files("gate.demo") / "web"
 
@@ -45,7 +50,11 @@ def make_page(make_links: Callable[[], Sequence[Link]]) -> web.Application:
     async def answer_links(request: web.Request) -> web.Response:
         return web.json_response([describe(link) for link in make_links()], headers=_HEADERS)
 
+    async def answer_videos(request: web.Request) -> web.Response:
+        return web.json_response(describe_videos(), headers=_HEADERS)
+
     app.router.add_get(PATH + "links.json", answer_links)
+    app.router.add_get(PATH + "videos.json", answer_videos)
     return app
 
 

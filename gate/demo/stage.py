@@ -1,4 +1,5 @@
-"""The whole demo in one process: two cameras, their origin, the page, and a gate with a Valkey before them."""
+"""The whole demo in one process: two cameras, their origin and that of video objects, the page, and before them
+a gate with a Valkey."""
 
 from __future__ import annotations
 
@@ -21,8 +22,10 @@ from gate.config.values import TcpAddress
 from gate.demo import page
 from gate.demo.link import Link
 from gate.demo.links import links
-from gate.demo.origin import Running, make_app, make_clip, serve
+from gate.demo.objects import make_objects
+from gate.demo.origin import make_app, make_clip, serve
 from gate.demo.recorder import Recorder
+from gate.demo.videos import NAME, RETAKE, SAMPLE, Videos, seed
 from gate.errors import GateError
 from gate.formats import jwt
 from gate.server.node import Node
@@ -45,13 +48,14 @@ class Stage:
     ) -> None:
         self._state_dir = state_dir.absolute()
         self._ports = port, admin_port
-        self._environ = environ or {}
+        self._secret = (environ or {}).get(SECRET) or secrets.token_urlsafe(32)
         self._stack = AsyncExitStack()
         self._recorders = [
             Recorder(self._media, stream, keep_s=_KEEP_S, prefill_s=prefill_s)
             for stream, prefill_s in zip(STREAMS, _PREFILLED_S, strict=True)
         ]
-        self._origin: Running | None = None
+        self._origins: dict[str, str] = {}
+        self._videos: Videos | None = None
         self._node: Node | None = None
 
     async def __aenter__(self) -> Self:
@@ -77,15 +81,20 @@ class Stage:
             for failure in await asyncio.gather(*starts, return_exceptions=True):
                 if failure is not None:
                     raise failure
-            public_clip = self._media / "public" / "clip.mp4"
-            if not public_clip.exists():
-                await make_clip(public_clip)
-            cameras = make_app(self._media)
-            self._origin = await serve(cameras, HOST)
-            stack.push_async_callback(self._origin.stop)
-            viewed = await serve(page.make_page(self.links), HOST)
-            stack.push_async_callback(viewed.stop)
-            self._node = Node(self._config(self._origin.url, viewed.url))
+            for path in (SAMPLE, RETAKE):
+                await self._provide(path)
+            apps = {
+                "cameras": make_app(self._media),
+                "page": page.make_page(self.links, lambda: self.videos.describe(int(time.time()))),
+                NAME: make_objects(self._state_dir / "videos"),
+            }
+            for name, app in apps.items():
+                running = await serve(app, HOST)
+                stack.push_async_callback(running.stop)
+                self._origins[name] = running.url
+            config = self._config()
+            self._videos = await self._provide_videos(config)
+            self._node = Node(config)
             await stack.enter_async_context(self._node)
             self._stack = stack.pop_all()
 
@@ -108,7 +117,14 @@ class Stage:
 
     def links(self) -> tuple[Link, ...]:
         """A fresh set of links, relative to `url`."""
-        return links(self._sign, int(time.time()))
+        now_s = int(time.time())
+        return (*links(self._sign, now_s), *self.videos.links(now_s))
+
+    @property
+    def videos(self) -> Videos:
+        """The video objects' application, with one video."""
+        assert self._videos is not None
+        return self._videos
 
     @property
     def url(self) -> str:
@@ -128,20 +144,29 @@ class Stage:
         return self.url + page.PATH
 
     @property
-    def origin_url(self) -> str:
-        """Where the cameras' origin is, which viewers never need to know."""
-        assert self._origin is not None
-        return self._origin.url
+    def origin_urls(self) -> Mapping[str, str]:
+        """Where the origins are, which viewers never need to know, by their names in the policy."""
+        return self._origins
 
     @property
     def _media(self) -> Path:
         return self._state_dir / "media"
 
-    def _config(self, cameras_url: str, page_url: str) -> Config:
+    async def _provide(self, path: str) -> None:
+        clip = self._media / path.removeprefix("/")
+        if not clip.exists():
+            await make_clip(clip)
+
+    async def _provide_videos(self, config: Config) -> Videos:
+        credentials = config.policy.applications[NAME].ziggeo
+        assert credentials is not None
+        clip = self._media / SAMPLE.removeprefix("/")
+        return Videos(credentials, self._secret, await seed(self._origins[NAME], credentials, clip))
+
+    def _config(self) -> Config:
         """The demo's policy file, with the addresses of this run."""
-        secret = self._environ.get(SECRET) or secrets.token_urlsafe(32)
         with resources.as_file(resources.files("gate.demo") / "policy.yaml") as path:
-            file = load(path, PolicyFile, environ={SECRET: secret}, check=complaints)
+            file = load(path, PolicyFile, environ={SECRET: self._secret}, check=complaints)
         port, admin_port = self._ports
         return compile_config(
             file.model_copy(
@@ -149,7 +174,7 @@ class Stage:
                     "listen": TcpAddress(HOST, port),
                     "admin": file.admin.model_copy(update={"listen": TcpAddress(HOST, admin_port)}),
                     "state_dir": ".",
-                    "origins": {"cameras": Origin(url=cameras_url), "page": Origin(url=page_url)},
+                    "origins": {name: Origin(url=url) for name, url in self._origins.items()},
                 }
             ),
             self._state_dir,

@@ -99,6 +99,7 @@ def test_the_check_agrees_and_leaves_nothing(tmp_path: Path) -> None:
         output = process.communicate()[0]
     assert process.returncode == 0, output
     assert re.search(r"(\d+) of \1 links did what they should", output)
+    assert re.search(r"22 of 22 acts on videos had the answer that they should", output)
     assert {"ffmpeg", "valkey"} <= {name[:6] for name in seen.values()}
     assert alive(set(seen)) == set()
     assert list(tmp_path.iterdir()) == []
@@ -155,10 +156,11 @@ def test_a_wrong_expectation_fails_the_check(monkeypatch: pytest.MonkeyPatch, tm
         return replace(live, steps=(Step(Act.OPEN, refusal(Reason.TOKEN_EXPIRED)),)), file
 
     monkeypatch.setattr(stage_module, "links", misled)
-    result = CliRunner().invoke(command, ["--check", "--state-dir", str(tmp_path / "s")])
+    wide = {"COLUMNS": "150"}
+    result = CliRunner().invoke(command, ["--check", "--state-dir", str(tmp_path / "s")], env=wide)
     assert result.exit_code == 1, result.output
-    assert re.search(r"DIFFERS . Live stream . 401 token_expired . plays \(302, 200, 200\)", result.output)
-    assert "1 of 2 links did what they should." in result.output
+    assert re.search(r"DIFFERS . Live stream +. 401 token_expired +. plays \(302, 200, 200\)", result.output)
+    assert "2 of 3 links did what they should." in result.output
 
 
 def test_ports() -> None:

@@ -43,7 +43,7 @@ async def test_right_expectations_agree_and_wrong_ones_do_not(stage: Stage) -> N
     findings = await walk(
         [replace(link, steps=wrong.get(name, link.steps)) for name, link in links.items()],
         stage.url,
-        stage.origin_url,
+        stage.origin_urls,
     )
     got = {finding.link.name: finding.got for finding in findings}
     assert {finding.link.name for finding in findings if not finding.agrees} == set(wrong)
@@ -62,7 +62,7 @@ async def test_other_bytes_than_the_origins_are_told(stage: Stage) -> None:
     async with RawTestServer(other) as server:
         await server.start_server()
         origin = f"http://127.0.0.1:{server.port}"
-        findings = await walk([links["live"], links["file"], links["public"]], stage.url, origin)
+        findings = await walk([links["live"], links["file"], links["public"]], stage.url, {"cameras": origin})
     assert [finding.got[-1].outcome.fault for finding in findings] == [
         "the playlist is not the origin's",
         "the part is not the origin's",
@@ -87,7 +87,7 @@ async def test_a_playlist_that_is_clipped_otherwise_is_told(stage: Stage) -> Non
             replace(across, path=until_now),
         ],
         stage.url,
-        stage.origin_url,
+        stage.origin_urls,
     )
     other = "the playlist is not what the origin has of the window"
     faults = [finding.got[-1].outcome.fault for finding in findings]
@@ -109,7 +109,7 @@ async def test_a_gate_that_clips_half_is_told(stage: Stage) -> None:
     faults = []
     for change in (open_again, let_out):
         async with forwarding(stage.url, change) as url:
-            found = await walk([quick(stage)["across"]], url, stage.origin_url)
+            found = await walk([quick(stage)["across"]], url, stage.origin_urls)
             faults.append(found[0].got[-1].outcome.fault)
     assert faults == ["the playlist does not end with the window", "a segment beyond the window answers 200"]
 
@@ -144,8 +144,8 @@ async def test_a_gate_that_is_gone_is_told(tmp_path: Path) -> None:
     stage = Stage(tmp_path / "s")
     async with stage:
         links = stage.links()
-        gate, origin = stage.url, stage.origin_url
-    findings = await walk(links, gate, origin)
+        gate, origins = stage.url, stage.origin_urls
+    findings = await walk(links, gate, origins)
     assert not any(finding.agrees for finding in findings)
     assert findings[0].got[-1].outcome.fault.startswith("no answer: ")
 

@@ -1,36 +1,25 @@
-"""The origin of video objects: what is uploaded plays, and nothing is ever left half done."""
+"""The origin of video objects: what is uploaded plays."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import ClientError, ClientSession, FormData
+from aiohttp import ClientSession, FormData
 
-from gate.demo import objects
-from gate.demo.objects import make_objects
-from gate.demo.origin import REQUESTS, Running, serve
+from gate.demo import objects, shelf
+from gate.demo.origin import REQUESTS, Running
 from gate.demo.recorder import ffmpeg
-from gate.errors import GateError
 
 VIDEOS = "/v1/applications/app1/videos"
+# The origin's, of the fixtures.
 LIMIT = 500_000
-
-
-def clip(folder: Path, colour: str) -> bytes:
-    """A second of one colour."""
-    path = folder / f"{colour}.mp4"
-    source = ("-f", "lavfi", "-i", f"color={colour}:size=64x48:rate=10:duration=1")
-    coding = ("-c:v", "libx264", "-preset", "ultrafast", "-movflags", "+faststart", str(path))
-    subprocess.run([ffmpeg(), "-v", "error", *source, *coding], check=True)
-    return path.read_bytes()
+Do = Callable[..., Awaitable[Any]]
 
 
 def colour_of(body: bytes) -> str:
@@ -45,57 +34,9 @@ def colour_of(body: bytes) -> str:
     return "red" if red > blue else "blue"
 
 
-@pytest.fixture(scope="module")
-def red(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    return clip(tmp_path_factory.mktemp("clips"), "red")
-
-
-@pytest.fixture(scope="module")
-def blue(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    return clip(tmp_path_factory.mktemp("clips"), "blue")
-
-
-@pytest.fixture
-async def origin(tmp_path: Path) -> AsyncIterator[Running]:
-    running = await serve(make_objects(tmp_path / "kept", upload_limit=LIMIT))
-    yield running
-    await running.stop()
-
-
-@pytest.fixture
-async def client(origin: Running) -> AsyncIterator[ClientSession]:
-    async with ClientSession(origin.url) as session:
-        yield session
-
-
-Do = Callable[..., Awaitable[Any]]
-
-
-@pytest.fixture
-def do(client: ClientSession) -> Do:
-    """Does something and gives the JSON of the answer, which has that status and is ASCII."""
-
-    async def do(method: str, path: str, status: int = 200, **options: Any) -> Any:
-        async with client.request(method, path, **options) as answer:
-            body = await answer.read()
-            assert (answer.status, answer.content_type) == (status, "application/json"), body
-            assert "Accept-Ranges" not in answer.headers
-            return json.loads(body.decode("ascii"))
-
-    return do
-
-
 def files(folder: Path) -> list[str]:
     """All files under a folder, what is unfinished too."""
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    """Returns when that holds, within the time of whoever waits."""
-    while True:
-        if holds():
-            return
-        await asyncio.sleep(0.01)
 
 
 def upload(body: bytes, **fields: str) -> FormData:
@@ -135,20 +76,6 @@ async def test_a_video_is_created_empty_recorded_watched_and_destroyed(
         assert await do(method, target, 404) == {"error": "there is no such video"}
     assert await do("GET", VIDEOS) == []
     assert files(tmp_path / "kept") == []
-
-
-@pytest.mark.parametrize("how", ["multipart", "raw", "untyped"])
-async def test_a_file_comes_with_the_creation_in_any_body(do: Do, red: bytes, how: str) -> None:
-    body, kind = {
-        "multipart": (upload(red, title="Größe", tags="a, b", volatile="True", server_auth="x"), None),
-        "raw": (red, {"Content-Type": "video/mp4"}),
-        "untyped": (red, {}),
-    }[how]
-    video = await do("POST", VIDEOS, 201, data=body, headers=kind)
-    assert video["default_stream"]["size"] == len(red)
-    assert "server_auth" not in video
-    if how == "multipart":
-        assert (video["title"], video["tags"], video["volatile"]) == ("Größe", ["a", "b"], True)
 
 
 async def test_a_form_changes_the_fields_that_it_names(do: Do, red: bytes) -> None:
@@ -270,7 +197,7 @@ async def test_streams_are_recordings_beside_the_first(
 
 
 async def test_there_are_bounds(do: Do, red: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(objects, "_VIDEOS_LIMIT", 2)
+    monkeypatch.setattr(shelf, "_VIDEOS_LIMIT", 2)
     monkeypatch.setattr(objects, "_STREAMS_LIMIT", 2)
     path = f"{VIDEOS}/{(await do('POST', VIDEOS, 201, data=red))['token']}"
     await do("POST", f"{path}/streams", 201)
@@ -293,229 +220,6 @@ async def test_there_are_bounds(do: Do, red: bytes, tmp_path: Path, monkeypatch:
         assert "more than" in (await do("POST", path, 413, data=body))["error"]
     assert (await do("POST", path, data=bytes(LIMIT)))["default_stream"]["size"] == LIMIT
     assert len(files(tmp_path / "kept")) == len(before)
-
-
-def multipart(*parts: bytes, end: bytes = b"--b--\r\n") -> bytes:
-    return b"".join(b"--b\r\n" + part + b"\r\n" for part in parts) + end
-
-
-FILE = b'Content-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"--b",
-        b"nothing of the kind",
-        multipart(FILE + b"12345", end=b""),
-        multipart(FILE + b"12345", end=b"--b"),
-        multipart(FILE + b"12345", end=b"--b\r\n"),
-        multipart(FILE + b"12345", end=b"--b\r\n" + FILE),
-        multipart(FILE + b"12345")[:-10],
-        multipart(FILE + b"12345", FILE + b"6789"),
-        multipart(b"Content-Type: text/plain\r\n\r\n12345"),
-        multipart(b'Content-Disposition: form-data; name="title"\r\n\r\n\xff\xfe'),
-        multipart(b"Content-Type: multipart/mixed; boundary=c\r\n\r\n--c--"),
-        multipart(b"X: " + b"y" * 20_000 + b"\r\n\r\n"),
-    ],
-)
-async def test_a_malformed_form_is_refused_and_leaves_nothing(do: Do, tmp_path: Path, body: bytes) -> None:
-    headers = {"Content-Type": "multipart/form-data; boundary=b"}
-    assert "malformed" in (await do("POST", VIDEOS, 400, data=body, headers=headers))["error"]
-    assert files(tmp_path / "kept") == []
-
-
-@pytest.mark.parametrize("kind", ["video/mp4", "multipart/form-data; boundary=b"])
-@pytest.mark.parametrize("framing", ["Content-Length: 400000", "Transfer-Encoding: chunked"])
-async def test_a_client_that_leaves_midway_leaves_nothing(
-    do: Do,
-    origin: Running,
-    red: bytes,
-    tmp_path: Path,
-    kind: str,
-    framing: str,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    path = f"{VIDEOS}/{(await do('POST', VIDEOS, 201, data=red))['token']}"
-    before = files(tmp_path / "kept")
-    for target in (VIDEOS, path, f"{path}/streams"):
-        _, writer = await asyncio.open_connection(origin.host, origin.port)
-        body = (b"--b\r\n" + FILE if "multipart" in kind else b"") + bytes(300_000)
-        if "chunked" in framing:
-            body = b"%x\r\n" % len(body) + body + b"\r\n"
-        head = f"POST {target} HTTP/1.1\r\nHost: origin\r\nContent-Type: {kind}\r\n{framing}\r\n\r\n"
-        writer.write(head.encode() + body)
-        await writer.drain()
-        async with asyncio.timeout(10):
-            await until(lambda: len(files(tmp_path / "kept")) > len(before))
-            writer.close()
-            await until(lambda: files(tmp_path / "kept") == before)
-    assert files(tmp_path / "kept") == before
-    assert len(await do("GET", VIDEOS)) == 1
-    assert (await do("GET", path))["default_stream"]["size"] == len(red)
-    assert not caplog.records
-
-
-async def test_fifty_uploads_at_once(do: Do, client: ClientSession, red: bytes, tmp_path: Path) -> None:
-    bodies = [red + bytes([0, 0, 0, 9]) + b"free" + bytes([at]) for at in range(50)]
-    made = await asyncio.gather(*(do("POST", VIDEOS, 201, data=upload(body)) for body in bodies))
-    assert len({video["token"] for video in made}) == 50
-    for video, body in zip(made, bodies, strict=True):
-        async with client.get(f"{VIDEOS}/{video['token']}/video.mp4") as answer:
-            assert await answer.read() == body
-    listed = await do("GET", VIDEOS)
-    assert {video["token"] for video in listed} == {video["token"] for video in made}
-    # And at one video: one of the recordings stays, whole.
-    path = f"{VIDEOS}/{made[0]['token']}"
-    told = await asyncio.gather(*(do("POST", path, data=body) for body in bodies))
-    assert len(told) == 50
-    async with client.get(f"{path}/video.mp4") as answer:
-        assert await answer.read() in bodies
-    assert len(files(tmp_path / "kept")) == 2 * 50
-    await asyncio.gather(*(do("DELETE", f"{VIDEOS}/{video['token']}") for video in made))
-    assert files(tmp_path / "kept") == []
-
-
-async def test_what_is_recorded_while_it_is_destroyed_is_gone(do: Do, red: bytes, tmp_path: Path) -> None:
-    for _ in range(10):
-        path = f"{VIDEOS}/{(await do('POST', VIDEOS, 201, data=red))['token']}"
-
-        async def record(path: str) -> None:
-            try:
-                await do("POST", path, data=red)
-            except AssertionError:
-                await do("POST", path, 404, data=red)
-
-        await asyncio.gather(record(path), do("DELETE", path), record(path))
-        assert files(tmp_path / "kept") == []
-
-
-async def test_everything_is_there_after_a_restart_but_what_was_unfinished(tmp_path: Path, red: bytes) -> None:
-    folder = tmp_path / "kept"
-    running = await serve(make_objects(folder))
-    async with ClientSession(running.url) as client, client.post(VIDEOS, data=upload(red, title="é")) as answer:
-        video = await answer.json()
-    path = f"{VIDEOS}/{video['token']}"
-    async with ClientSession(running.url) as client, client.get(f"{path}/image") as answer:
-        image = await answer.read()
-    await running.stop()
-    before = files(folder)
-    # What a process leaves that is killed while it uploads, records anew, destroys or makes an image.
-    for left in (".unfinished/ab.mp4", ".unfinished/cd/video.json", f"app1/{video['token']}/ef.mp4"):
-        (folder / left).parent.mkdir(exist_ok=True)
-        (folder / left).write_bytes(b"half")
-    (folder / "app1" / video["token"] / ".video.json").write_bytes(b"{")
-    (folder / ".images" / ".ef.jpg.123").write_bytes(b"half")
-    running = await serve(make_objects(folder))
-    try:
-        assert files(folder) == before
-        async with ClientSession(running.url) as client:
-            async with client.get(path) as answer:
-                assert await answer.json() == video
-            async with client.get(f"{path}/video.mp4") as answer:
-                assert await answer.read() == red
-            async with client.get(f"{path}/image") as answer:
-                assert await answer.read() == image
-    finally:
-        await running.stop()
-
-
-_SERVER = """
-import asyncio, pathlib, sys
-from gate.demo.objects import make_objects
-from gate.demo.origin import serve
-async def main():
-    running = await serve(make_objects(pathlib.Path(sys.argv[1])))
-    print(running.url, flush=True)
-    await asyncio.sleep(60)
-asyncio.run(main())
-"""
-
-
-async def test_nothing_is_half_there_after_it_was_killed_at_work(
-    tmp_path: Path, red: bytes, blue: bytes
-) -> None:
-    folder = tmp_path / "kept"
-    told: dict[str, dict[str, Any]] = {}
-    destroyed: set[str] = set()
-
-    async def work(client: ClientSession) -> None:
-        while True:
-            async with client.post(VIDEOS, data=upload(red)) as answer:
-                video = await answer.json()
-            told[video["token"]] = video
-            async with client.post(f"{VIDEOS}/{video['token']}", data=blue) as answer:
-                told[video["token"]] = await answer.json()
-            if len(told) % 3 == 0:
-                destroyed.add(video["token"])
-                async with client.delete(f"{VIDEOS}/{video['token']}") as answer:
-                    assert answer.status == 200
-
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", _SERVER, str(folder), stdout=asyncio.subprocess.PIPE
-    )
-    try:
-        assert process.stdout is not None
-        url = (await process.stdout.readline()).decode().strip()
-        async with ClientSession(url) as client:
-            works = [asyncio.create_task(work(client)) for _ in range(8)]
-            async with asyncio.timeout(60):
-                await until(lambda: len(told) >= 40)
-            process.kill()
-            await asyncio.wait(works)
-            assert all(isinstance(each.exception(), ClientError) for each in works)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.communicate()
-    running = await serve(make_objects(folder))
-    try:
-        async with ClientSession(running.url) as client:
-            async with client.get(VIDEOS) as answer:
-                there = {video["token"]: video for video in await answer.json()}
-            assert there.keys() >= told.keys() - destroyed
-            for token, video in there.items():
-                async with client.get(f"{VIDEOS}/{token}/video.mp4") as answer:
-                    body = await answer.read()
-                assert body in (red, blue)
-                assert len(body) == video["default_stream"]["size"]
-        assert len(files(folder)) == 2 * len(there)
-    finally:
-        await running.stop()
-
-
-async def test_a_full_disk_changes_nothing(
-    do: Do, red: bytes, blue: bytes, client: ClientSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    token = (await do("POST", VIDEOS, 201, data=red))["token"]
-    kept = tmp_path / "kept"
-    before = files(kept)
-    with monkeypatch.context() as patch:
-        patch.setattr(objects, "new_id", lambda: "full")
-        (kept / ".unfinished" / "full.mp4").symlink_to("/dev/full")
-        assert "No space" in (await do("POST", VIDEOS, 507, data=red))["error"]
-    assert files(kept) == before
-    (kept / "app1" / token / ".video.json").symlink_to("/dev/full")
-    assert "No space" in (await do("POST", f"{VIDEOS}/{token}", 507, data=blue))["error"]
-    assert files(kept) == before
-    async with client.get(f"{VIDEOS}/{token}/video.mp4") as answer:
-        assert await answer.read() == red
-
-
-@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"token": "a", "created": 1, "streams": [{}], "tags": []}'])
-async def test_it_does_not_start_over_what_is_damaged(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "app1" / ("0" * 32) / "video.json"
-    path.parent.mkdir(parents=True)
-    path.write_text(text)
-    with pytest.raises(GateError, match=r"video\.json is damaged"):
-        await serve(make_objects(tmp_path))
-
-
-async def test_it_starts_only_where_it_can_write(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(GateError, match="cannot keep videos in"):
-        await serve(make_objects(tmp_path / "file"))
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,9 @@ def make_link(path: str = "/cam1/index.m3u8?token=t") -> Link:
 @pytest.fixture
 async def client() -> AsyncIterator[aiohttp.ClientSession]:
     loads = iter(range(10))
-    page = make_page(lambda: [make_link(f"/cam1/index.m3u8?token={next(loads)}")])
+    page = make_page(
+        lambda: [make_link(f"/cam1/index.m3u8?token={next(loads)}")], lambda: {"token": next(loads)}
+    )
     async with TestServer(page) as server, aiohttp.ClientSession(server.make_url("/")) as session:
         yield session
 
@@ -38,7 +40,9 @@ async def client() -> AsyncIterator[aiohttp.ClientSession]:
         ("/demo/", "text/html; charset=utf-8"),
         ("/demo/page.css", "text/css; charset=utf-8"),
         ("/demo/page.js", "text/javascript; charset=utf-8"),
+        ("/demo/videos.js", "text/javascript; charset=utf-8"),
         ("/demo/links.json", "application/json; charset=utf-8"),
+        ("/demo/videos.json", "application/json; charset=utf-8"),
     ],
 )
 async def test_files_are_typed_and_neither_stored_nor_let_out(
@@ -58,6 +62,8 @@ async def test_every_load_has_links_of_its_own(client: aiohttp.ClientSession) ->
         async with client.get("/demo/links.json") as response:
             paths += [link["path"] for link in await response.json()]
     assert paths == ["/cam1/index.m3u8?token=0", "/cam1/index.m3u8?token=1"]
+    async with client.get("/demo/videos.json") as response:
+        assert await response.json() == {"token": 2}
 
 
 def test_a_link_as_the_script_reads_it() -> None:
@@ -78,14 +84,24 @@ def test_a_link_as_the_script_reads_it() -> None:
     }
 
 
-@pytest.mark.parametrize("file", ["page.html", "page.css", "page.js"])
+@pytest.mark.parametrize("file", ["page.html", "page.css", "page.js", "videos.js"])
 def test_nothing_comes_from_elsewhere(file: str) -> None:
     text = (WEB / file).read_text("utf-8")
     assert not re.search(r"https?:|@import|url\(", text)
 
 
-def test_the_script_finds_what_it_looks_for() -> None:
-    page, script = (WEB / "page.html").read_text("utf-8"), (WEB / "page.js").read_text("utf-8")
-    assert set(re.findall(r'element\("([a-z-]+)"\)', script)) <= set(re.findall(r' id="([a-z-]+)"', page))
+@pytest.mark.parametrize("file", ["page.js", "videos.js"])
+def test_the_scripts_find_what_they_look_for(file: str) -> None:
+    page, script = (WEB / "page.html").read_text("utf-8"), (WEB / file).read_text("utf-8")
+    looked_for = re.findall(r'element\("([a-z-]+)"\)|\["([a-z-]+)", [a-z]+\]', script)
+    assert looked_for
+    assert {one or other for one, other in looked_for} <= set(re.findall(r' id="([a-z-]+)"', page))
     for name in re.findall(r'part\("\.([a-z]+)', script):
         assert re.search(rf'class="[^"]*\b{name}\b', page), name
+
+
+def test_what_is_done_with_a_video_has_its_button() -> None:
+    page, script = (WEB / "page.html").read_text("utf-8"), (WEB / "videos.js").read_text("utf-8")
+    deeds = set(re.findall(r"^  async (create|play|replace|destroy)\(page\)", script, re.MULTILINE))
+    assert deeds == set(re.findall(r' data-act="([a-z]+)"', page))
+    assert len(deeds) == 4

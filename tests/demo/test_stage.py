@@ -47,6 +47,16 @@ async def test_the_demo_stands_and_goes(tmp_path: Path) -> None:
     assert (state / "media" / "cam1" / "index.m3u8").exists()
 
 
+async def test_the_seeded_video_is_there_once_however_often_the_demo_starts(tmp_path: Path) -> None:
+    tokens = set()
+    for _ in range(2):
+        async with Stage(tmp_path / "s") as stage, aiohttp.ClientSession() as http:
+            tokens.add(stage.videos.seeded)
+            async with http.get(stage.origin_urls["videos"] + stage.videos.path) as listed:
+                assert [video["token"] for video in await listed.json()] == [stage.videos.seeded]
+    assert len(tokens) == 1
+
+
 async def test_a_recording_that_ends_by_itself_is_told(tmp_path: Path) -> None:
     async with Stage(tmp_path / "s") as stage:
         waiting = asyncio.create_task(stage.wait())
@@ -75,7 +85,7 @@ async def test_a_state_directory_that_cannot_be_is_told(tmp_path: Path) -> None:
 
 async def test_a_secret_of_the_users_own_signs_the_links(tmp_path: Path) -> None:
     with pytest.raises(GateError, match=r"secret: HS256 needs at least 32 bytes"):
-        await Stage(tmp_path / "s", environ={module.SECRET: "short"}).start()
+        await Stage(tmp_path / "s", environ={module.SECRET: "twenty characters, no"}).start()
     assert left_in(tmp_path) == []
 
 

@@ -78,3 +78,12 @@ async def test_a_single_use_link_plays_once(page: Page) -> None:
     await page.wait_for_selector("#link-single-use li:nth-child(2)")
     assert "403 session_limit" in await page.inner_text("#now")
     assert await page.locator("#link-single-use .differs").count() == 0
+
+
+async def test_a_download_of_a_single_use_link_is_fetched_once(page: Page) -> None:
+    await page.wait_for_selector("#link-live .agrees")
+    for count in (1, 2):
+        await page.click("#link-download .fetch")
+        await page.wait_for_selector(f"#link-download li:nth-child({count})")
+    assert "403 session_limit" in await page.inner_text("#link-download .results")
+    assert await page.locator("#link-download .differs").count() == 0

@@ -3,7 +3,7 @@
 const HLS = "application/vnd.apple.mpegurl";
 const PACKET = 188;
 const SYNC = 0x47;
-const KEPT_RESULTS = 6;
+const KEPT_RESULTS = 8;
 
 const element = (id) => document.getElementById(id);
 const video = element("video");
@@ -107,10 +107,7 @@ class View {
       element("now").textContent = `“${this.link.title}” plays, but not in this browser.`;
       tell("Play its session link with this (or vlc instead of ffplay)", `ffplay "${address}"`);
     } else {
-      playing = address;
-      video.src = address;
-      element("now").textContent = `Playing “${this.link.title}”${prompt}`;
-      video.play().catch(() => {});
+      watch(address, `Playing “${this.link.title}”${prompt}`);
       if (answer.session) {
         tell("Session link", answer.session);
       }
@@ -124,16 +121,20 @@ class View {
   }
 
   show(statuses, reason, agreed, note) {
-    const line = document.createElement("li");
-    line.className = agreed ? "agrees" : "differs";
-    line.append(span("status", `${statuses.join(" → ")} ${reason}`), span("what", note));
-    const results = this.part(".results");
-    results.append(line);
-    while (results.children.length > KEPT_RESULTS) {
-      results.firstElementChild.remove();
-    }
-    return line;
+    return showResult(this.part(".results"), statuses, reason, agreed, note);
   }
+}
+
+// A line more in a list of results, of which the newest are kept.
+function showResult(results, statuses, reason, agreed, note) {
+  const line = document.createElement("li");
+  line.className = agreed ? "agrees" : "differs";
+  line.append(span("status", `${statuses.join(" → ")} ${reason}`), span("what", note));
+  results.append(line);
+  while (results.children.length > KEPT_RESULTS) {
+    results.firstElementChild.remove();
+  }
+  return line;
 }
 
 function badgeOfPlaying(link) {
@@ -146,20 +147,26 @@ const told = (outcome) => `${outcome.statuses.join(", ")} ${outcome.reason}`;
 const agrees = (answer, expected) =>
   answer.reason === expected.reason && answer.statuses.join() === expected.statuses.join();
 
-// One address as a player asks for it. fetch() follows the redirect by itself and tells that there was one.
+// One address as a player asks for it. fetch() follows the redirect by itself and tells that there was one. Of a
+// file a part is asked for behind that: with Range the token's URL would be the same viewer's again, who seeks.
 async function ask(url, media) {
-  const headers = media === "file" ? { Range: "bytes=0-1023" } : {};
+  const options = { cache: "no-store", referrerPolicy: "no-referrer" };
+  let opened;
   let response;
   try {
-    response = await fetch(url, { headers, cache: "no-store", referrerPolicy: "no-referrer" });
+    opened = response = await fetch(url, options);
+    if (media === "file" && opened.ok) {
+      await opened.body.cancel();
+      response = await fetch(opened.url, { ...options, headers: { Range: "bytes=0-1023" } });
+    }
   } catch {
     return { statuses: [], reason: "no answer", plays: false, note: "is the demo still running?", session: null };
   }
   const answer = {
     response,
-    statuses: response.redirected ? [302, response.status] : [response.status],
+    statuses: opened.redirected ? [302, response.status] : [response.status],
     reason: response.headers.get("Gate-Reason") ?? "",
-    session: response.redirected ? response.url : null,
+    session: opened.redirected ? opened.url : null,
     plays: response.ok,
     note: "",
   };
@@ -204,6 +211,13 @@ async function outlast(response, began) {
   } catch {
     return `${kilobytes(bytes)} came, cut after ${seconds(performance.now() - began)}`;
   }
+}
+
+function watch(address, text) {
+  playing = address;
+  video.src = address;
+  element("now").textContent = text;
+  video.play().catch(() => {});
 }
 
 function stop(text) {
@@ -260,10 +274,14 @@ async function begin() {
   const answer = await fetch("links.json", { cache: "no-store" });
   const views = (await answer.json()).map((link) => new View(link));
   for (const name of new Set(views.map((view) => view.link.group))) {
-    const group = element("group").content.firstElementChild.cloneNode(true);
-    group.querySelector("h2").textContent = name;
-    group.append(...views.filter((view) => view.link.group === name).map((view) => view.node));
-    element("groups").append(group);
+    const cards = views.filter((view) => view.link.group === name).map((view) => view.node);
+    let group = document.querySelector(`[data-group="${name}"]`);
+    if (!group) {
+      group = element("group").content.firstElementChild.cloneNode(true);
+      group.querySelector("h2").textContent = name;
+      element("groups").append(group);
+    }
+    group.append(...cards);
   }
   element("native").hidden = playsHls;
   element("all").onclick = () => fetchAll(views);
@@ -279,3 +297,5 @@ async function begin() {
 begin().catch(() => {
   element("now").textContent = "The links cannot be loaded. Is the demo still running?";
 });
+
+export { element, showResult, stop, tell, watch };
