@@ -11,8 +11,10 @@
     GET    .../videos/{v}/[streams/{s}/](video.mp4|image)           without a stream: of its first
 
 A body is a form (multipart, with the file as `file`, or urlencoded, which browsers also send as plain text), or
-else the file itself. Answers are ASCII JSON. The method is the request's own: `?_method=` is not heard. What a
-form says of a video (`key`, `title`, `description`, `tags`, `volatile`) is kept, and nothing follows from it.
+else the file itself. Answers are ASCII JSON; to who asks with `_wrapstatus=true`, as players do, with the status
+in the body: `{"status": 404, "responseText": ...}`, and the status line says 200. The method is the request's
+own: `?_method=` is not heard. What a form says of a video (`key`, `title`, `description`, `tags`, `volatile`) is
+kept, and nothing follows from it.
 
 What is on disk is the shelf's (`gate.demo.shelf`). It knows nothing of tokens.
 """
@@ -20,6 +22,7 @@ What is on disk is the shelf's (`gate.demo.shelf`). It knows nothing of tokens.
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -102,8 +105,19 @@ def make_objects(directory: Path, *, upload_limit: int = UPLOAD_LIMIT) -> web.Ap
 async def _answer(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """Refusals are JSON too: some clients read every answer as that."""
+    """Refusals are JSON too, and their status may be asked for in the body: some clients read nothing else."""
     request.app[REQUESTS].append(Seen(request.method, request.raw_path, tuple(request.headers.items())))
+    answer = await _tell(request, handler)
+    if request.query.get("_wrapstatus") != "true" or not isinstance(answer, web.Response):
+        return answer
+    if answer.content_type != "application/json":
+        return answer
+    return web.json_response({"status": answer.status, "responseText": json.loads(answer.text or "null")})
+
+
+async def _tell(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
     try:
         return await handler(request)
     except web.HTTPMethodNotAllowed as error:

@@ -90,7 +90,9 @@ class References:
                 # What it says itself cannot be known; the other one's alone would be more.
                 return ticket
             grants = ticket.warrant.grants.meet(grants)
-        return replace(ticket, warrant=Warrant(grants=grants, rights=application.rights))
+        limit = token.session_limit if direct and isinstance(token, Token) else ticket.session_limit
+        warrant = Warrant(grants=grants, rights=application.rights)
+        return replace(ticket, warrant=warrant, session_limit=limit)
 
     def forget(self, application: str, names: Iterable[str]) -> None:
         """The tokens have changed, or are gone."""

@@ -123,9 +123,8 @@ class Node:
         tickets = TicketKeys(await self._ticket_keys(control, reachable))
         keys = PublishedKeys(self.metrics, self._take_keyring)
         stack.push_async_callback(keys.stop)
-        failures = Failures()
         credentials = Credentials(
-            tickets, keys, references, failures, self.metrics, policy.limits.tokens_cached
+            tickets, keys, references, Failures(), self.metrics, policy.limits.tokens_cached
         )
         journal = Journal(self.metrics, lambda: self.config.log_access)
         keeper = Gatekeeper(
@@ -159,7 +158,7 @@ class Node:
         )
         await admin.start(_where(config.admin_listen))
         stack.push_async_callback(admin.stop)
-        ziggeo = ZiggeoApi(authtokens, control, failures, credentials.issue_visit)
+        ziggeo = ZiggeoApi(authtokens, control, Failures(), credentials.issue_visit)
         public = Listener(
             PublicHandler(keeper, ziggeo, journal).handle, _listener_limits(policy.limits), name="public"
         )

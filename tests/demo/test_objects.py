@@ -261,3 +261,18 @@ async def test_other_methods_are_refused_and_none_is_hidden_in_the_query(
     assert (await do("POST", f"{path}?_method=DELETE"))["state"] == "READY"
     seen = origin.runner.app[REQUESTS]
     assert (seen[-1].method, seen[-1].raw_path) == ("POST", f"{path}?_method=DELETE")
+
+
+async def test_who_asks_is_told_the_status_in_the_body(client: ClientSession, red: bytes) -> None:
+    """As the vendor's players ask, which take an answer without it for a failure."""
+    async with client.post(f"{VIDEOS}?_wrapstatus=true", data=red) as got:
+        assert got.status == 200
+        said = await got.json()
+    assert (said["status"], said["responseText"]["state"]) == (201, "READY")
+    video = f"{VIDEOS}/{said['responseText']['token']}"
+    async with client.get(f"{video}/video.mp4?_wrapstatus=true") as got:
+        assert (got.status, await got.read()) == (200, red)
+    async with client.get(f"{VIDEOS}/{'0' * 32}?_wrapstatus=true") as got:
+        assert (got.status, (await got.json())["status"]) == (200, 404)
+    async with client.get(f"{video}?_wrapstatus=false") as got:
+        assert (await got.json())["state"] == "READY"

@@ -98,18 +98,6 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return path.read_bytes()
 
 
-@web.middleware
-async def wrap_status(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
-    """The vendor's players ask for the status in the body, and take an answer without one for a failure."""
-    answer = await handler(request)
-    if request.query.get("_wrapstatus") != "true" or answer.content_type != "application/json":
-        return answer
-    assert isinstance(answer, web.Response)
-    return web.json_response({"status": answer.status, "responseText": json.loads(answer.text or "null")})
-
-
 @dataclass
 class Shop:
     """A gate with the application of the SDKs, before an origin that has `videos`, two of them."""
@@ -162,7 +150,6 @@ async def start_shop(
 
         async def start(**policy: Any) -> Shop:
             app = make_objects(tmp_path / "kept")
-            app.middlewares.insert(0, wrap_status)
             origin = await serve(app)
             stack.push_async_callback(origin.stop)
             gate = await start_gate(origin.url, **{**SHOP, **policy})

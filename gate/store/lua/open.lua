@@ -56,6 +56,7 @@ local kept, listed = redis.call('PEXPIRETIME', KEYS[4]), redis.call('PEXPIRETIME
 
 if spent and (ends == 0 or spent < ends) then ends = spent end
 local forget = math.max(ends, tonumber(ARGV[4]), ends == 0 and now + tonumber(ARGV[11]) or 0) + leeway
+redis.call('HSET', KEYS[1], 'committed', 0) -- refused by a full store; after a deletion nothing would be
 redis.call('DEL', KEYS[1]) -- a page's session that has ended with its token, which lives on
 redis.call('HSET', KEYS[1], 'opened', now, 'ends', ends, 'committed', 0, unpack(ARGV, 14))
 redis.call('PEXPIRE', KEYS[1], ARGV[7])
