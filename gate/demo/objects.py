@@ -11,10 +11,10 @@
     GET    .../videos/{v}/[streams/{s}/](video.mp4|image)           without a stream: of its first
 
 A body is a form (multipart, with the file as `file`, or urlencoded, which browsers also send as plain text), or
-else the file itself. Answers are ASCII JSON; to who asks with `_wrapstatus=true`, as players do, with the status
-in the body: `{"status": 404, "responseText": ...}`, and the status line says 200. The method is the request's
-own: `?_method=` is not heard. What a form says of a video (`key`, `title`, `description`, `tags`, `volatile`) is
-kept, and nothing follows from it.
+else the file itself. Answers are ASCII JSON; to who asks with `_wrapstatus=true`, as players do, with the
+status in the body: `{"status": 404, "responseText": ...}`, and the status line says 200. The method is the
+request's own: `?_method=` is not heard. What a form says of a video (`key`, `title`, `description`, `tags`,
+`volatile`) is kept, and nothing follows from it.
 
 What is on disk is the shelf's (`gate.demo.shelf`). It knows nothing of tokens.
 """

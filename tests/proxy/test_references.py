@@ -145,7 +145,7 @@ async def test_a_session_goes_by_its_token_as_it_is(tokens: Counted, references:
     )
     now = await references.follow(sealed, SHOP, NOW)
     granted = Warrant(Grants({Action.READ: Grant(resources=frozenset({"v1"}))}), USUAL_RIGHTS)
-    assert now == replace(sealed, warrant=granted)
+    assert now == replace(sealed, warrant=granted, session_limit=50)
     # One that only referred to it has no more than it had.
     client = replace(sealed, token=token_id("shop", "nonce"))
     now = await references.follow(client, SHOP, NOW)
@@ -194,3 +194,15 @@ async def test_a_damaged_token_is_our_trouble(tokens: Counted, references: Refer
     await client.call("HSET", keys[0], "=session_limit", '"many"')
     with pytest.raises(StoreError, match="cannot be read: session_limit"):
         await references.resolve(SHOP, Reference(name))
+
+
+async def test_a_lowered_limit_holds_for_links_that_are_out(tokens: Counted, references: References) -> None:
+    name = await make(tokens, session_limit=3)
+    sealed = replace(ticket_of(name, Warrant(Grants())), session_limit=5)
+    now = await references.follow(sealed, SHOP, NOW)
+    assert isinstance(now, Ticket)
+    assert now.session_limit == 3
+    # Of one that refers to it the limits are those of both, as they were.
+    now = await references.follow(replace(sealed, referrer="another"), SHOP, NOW)
+    assert isinstance(now, Ticket)
+    assert now.session_limit == 5
