@@ -216,3 +216,9 @@ def test_page_sessions_have_keys_of_their_own() -> None:
     assert list(both) == [ticket_key_id(TWO), ticket_key_id(ONE)]
     assert KEYS.visit_keys == {ticket_key_id(ONE): both[ticket_key_id(ONE)]}
     assert not {ONE, TWO} & set(both.values())
+
+
+def test_who_refers_to_another_is_told_apart_and_keeps_its_own_warrant() -> None:
+    referrer = replace(PLAIN, reference="0" * 32, referrer="own")
+    assert KEYS.open(KEYS.seal(referrer, NONCE)) == referrer
+    assert (PLAIN.warrant_id, referrer.warrant_id) == ("t", "own")

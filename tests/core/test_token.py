@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -89,3 +90,9 @@ def test_the_three_kinds_of_name_never_meet() -> None:
 
 def test_text_that_is_not_unicode_has_a_digest_as_well() -> None:
     assert len(digest("client", "\udcff", "\ud800")) == 22
+
+
+def test_tokens_that_count_together_keep_warrants_of_their_own() -> None:
+    token = Token("shop", Format.ZIGGEO, "id", "owner", None, Warrant(Grants()))
+    assert token.warrant_id == "id"
+    assert replace(token, referrer="own").warrant_id == "own"
