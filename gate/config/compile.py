@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 from gate.config.complaints import Complaint, complaints
@@ -19,7 +20,7 @@ from gate.core.keys import Keyring
 from gate.core.media import Layout
 from gate.core.published import KeySource
 from gate.errors import ConfigError, Problem
-from gate.media.layouts import LAYOUTS, HlsLayout, PathLayout
+from gate.media.layouts import LAYOUTS, NAMED_ELSEWHERE, HlsLayout, PathLayout
 
 Address = TcpAddress | UnixAddress
 
@@ -159,6 +160,10 @@ def compile_config(file: PolicyFile, folder: Path, keyrings: Mapping[str, Keyrin
             header=file.forwarded_header,
         ),
         version=_version(file, keyrings),
+        layouts=MappingProxyType(
+            {name: layout for name, layout in layouts.items() if name not in NAMED_ELSEWHERE}
+            | {HlsLayout.name: HlsLayout()}
+        ),
     )
     return Config(
         file=file,

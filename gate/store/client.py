@@ -41,6 +41,8 @@ SCRIPTS: Final = (
     "own",
     "revoke",
     "snapshot",
+    "put_stream",
+    "remove_stream",
 )
 OLDEST_REDIS: Final = (7, 0)
 # Errors by which a server says that it cannot serve now, though it answers.

@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gate.core.decision import ticket_of
-from gate.core.policy import OnLimit
+from gate.core.policy import Access, OnLimit
 from gate.core.session import Resume, shard_of_session
+from gate.core.stream import Stream
 from gate.core.verdicts import Opened
 from gate.store.client import SCRIPTS
 from gate.store.control import Control
-from gate.store.keys import FEED, REVOKED
+from gate.store.keys import FEED, GENERATION, REVOKED, STREAMS
 from gate.store.listing import Listing, Mark
 from gate.store.sessions import LEEWAY_S
+from gate.store.streams import Streams
 
 if TYPE_CHECKING:
     from tests.store.conftest import Desk
@@ -125,15 +127,46 @@ async def list_playing(desk: Desk) -> object:
     return await listing.page(Mark(shard_of_session(ticket.session)), 10)
 
 
+CAM = Stream("cam1", "http://a", "aipix", True, Access.PRIVATE, (), None, "demo")
+
+
+async def put_stream_new(desk: Desk) -> object:
+    return await Streams(desk.client).add(CAM)
+
+
+async def put_stream_taken(desk: Desk) -> object:
+    await put_stream_new(desk)
+    return await put_stream_new(desk)
+
+
+async def put_stream_changed(desk: Desk) -> object:
+    await put_stream_new(desk)
+    return await Streams(desk.client).update("cam1", {"enabled": False})
+
+
+async def put_stream_missing(desk: Desk) -> object:
+    return await Streams(desk.client).update("cam1", {"enabled": False})
+
+
+async def remove_stream_held(desk: Desk) -> object:
+    await put_stream_new(desk)
+    return await Streams(desk.client).remove("cam1")
+
+
+async def remove_stream_missing(desk: Desk) -> object:
+    return await Streams(desk.client).remove("cam1")
+
+
 ACTS: list[Act] = [
     *(open_new, open_resumed, open_refused, commit_first, commit_evicting, commit_busy, commit_over_limit),
     *(give_back_none, extend_counted, extend_refused, own, own_refused, renew_held_and_lost, close),
-    *(revoke, snapshot, list_playing),
+    *(revoke, snapshot, list_playing, put_stream_new, put_stream_taken, put_stream_changed),
+    *(put_stream_missing, remove_stream_held, remove_stream_missing),
 ]
 
 
 def test_no_script_is_left_out() -> None:
-    named = {re.match("[a-z]+(?:_back)?", act.__name__)[0] for act in ACTS}  # type: ignore[index]
+    named = {re.match("[a-z]+(?:_(?:back|stream))?", act.__name__)[0] for act in ACTS}  # type: ignore[index]
     assert named == set(SCRIPTS)
 
 
@@ -142,6 +175,7 @@ async def test_delivered_again_it_says_the_same_and_changes_nothing(desk: Desk, 
     await act(desk)
     first = await desk.client.deliver_again()
     before, feed = await desk.everything(), await desk.client.call("XLEN", FEED)
+    streams = await added(desk)
     await asyncio.sleep(0.02)
     again = await desk.client.deliver_again()
     assert without_now(again) == without_now(first)
@@ -152,9 +186,16 @@ async def test_delivered_again_it_says_the_same_and_changes_nothing(desk: Desk, 
     # What was to be kept for so long from now on is, from now on.
     assert all(after[key][0] - before[key][0] < 1000 for key in after)
     assert await desk.client.call("XLEN", FEED) == feed
+    assert await added(desk) == streams
 
 
-@pytest.mark.parametrize("act", [commit_first, commit_evicting, extend_counted, open_new, own])
+@pytest.mark.parametrize(
+    "act",
+    [
+        *(commit_first, commit_evicting, extend_counted, open_new, own),
+        *(put_stream_new, put_stream_changed, remove_stream_held),
+    ],
+)
 async def test_the_very_first_delivery_says_it_too(desk: Desk, act: Act) -> None:
     """The answer that is lost is the first one."""
     answers: list[Any] = []
@@ -168,6 +209,11 @@ async def test_the_very_first_delivery_says_it_too(desk: Desk, act: Act) -> None
     await act(desk)
     await asyncio.sleep(0.01)
     assert without_now(await desk.client.deliver_again()) == without_now(answers[-1])
+
+
+async def added(desk: Desk) -> object:
+    """What the store holds of added streams, and how often they have changed."""
+    return await desk.client.call("HGETALL", STREAMS), await desk.client.call("GET", GENERATION)
 
 
 def without_now(answer: Any) -> Any:
