@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, Literal
 
 from gate.config.complaints import Complaint, complaints
@@ -21,7 +22,7 @@ from gate.core.published import KeySource
 from gate.core.token import Format, Rights
 from gate.errors import ConfigError, Problem
 from gate.formats.ziggeo import derive_key
-from gate.media.layouts import LAYOUTS, HlsLayout, PathLayout
+from gate.media.layouts import LAYOUTS, NAMED_ELSEWHERE, HlsLayout, PathLayout
 
 Address = TcpAddress | UnixAddress
 # Where each system's clients put their tokens.
@@ -169,6 +170,10 @@ def compile_config(file: PolicyFile, folder: Path, keyrings: Mapping[str, Keyrin
             header=file.forwarded_header,
         ),
         version=_version(file, keyrings),
+        layouts=MappingProxyType(
+            {name: layout for name, layout in layouts.items() if name not in NAMED_ELSEWHERE}
+            | {HlsLayout.name: HlsLayout()}
+        ),
     )
     return Config(
         file=file,

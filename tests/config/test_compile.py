@@ -303,6 +303,18 @@ def test_layouts_of_the_file_and_those_that_are_built_in(compile_text):
         assert rule.layout.read(target("/x/cam1/a.m3u8"), parts) == Facts("cam1", Role.MANIFEST, kind)
 
 
+def test_a_stream_that_is_added_may_have_a_layout_that_names_it_in_front(compile_text):
+    layouts = compile_text(f"""\
+        origins: {{archive: {{url: "http://127.0.0.1:9000"}}}}
+        applications: {{demo: {{keys: [{{kid: k1, secret: {SECRET}}}]}}}}
+        layouts:
+          own: [{{url: "/{{resource}}/{{from}}-{{to}}.m3u8", role: manifest, kind: dvr}}]
+        """).policy.layouts
+    assert {"own", "hls", "aipix", "flussonic", "object"} <= layouts.keys()
+    assert not {"xtream", "ziggeo"} & layouts.keys()
+    assert all(layout.name == name for name, layout in layouts.items())
+
+
 def test_what_an_application_asks_of_its_tokens(compile_text):
     terms = """issuers: [a, b], audiences: [tv], required_claims: [sub], require_bind: [ip, origin],
         max_session_limit: 9, max_concurrent: 2, max_usage: 90m"""
