@@ -15,7 +15,7 @@ from typing import Final
 from gate.core.decision import Trace, decide, locate
 from gate.core.grants import Action
 from gate.core.keys import UnknownKey
-from gate.core.policy import Access, Application, Policy
+from gate.core.policy import Application, Policy
 from gate.core.reasons import Deny, Reason
 from gate.core.revocation import Revocations
 from gate.core.session import Resume
@@ -140,7 +140,7 @@ def explain(
     if isinstance(place, Deny):
         return _deny(place, now, steps)
     token, ticket = None, None
-    if place.rule.access is Access.PRIVATE:
+    if place.guarded:
         opened = _open_ticket(place, tickets, steps)
         if isinstance(opened, Deny):
             return _deny(opened, now, steps, place)
@@ -296,7 +296,7 @@ def _say_sources(place: Place) -> str:
 
 def _questions(verdict: Permit | Admit, place: Place, revoked: Revocations | None) -> list[str]:
     """What only the store or the origin can say."""
-    if place.rule.access is not Access.PRIVATE:
+    if not place.guarded:
         return []
     questions = [] if revoked is not None else ["whether the token, its subject or its session was revoked"]
     if isinstance(verdict, Permit):

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Literal
 
-from gate.config.complaints import Complaint, complaints
+from gate.config.complaints import Complaint, complaints, signing_complaints
 from gate.config.document import load, render_route
 from gate.config.keys import read_keyrings
 from gate.config.models import Application, PolicyFile, Stream
@@ -75,6 +75,8 @@ def load_config(path: Path, environ: Mapping[str, str], files: set[Path] | None 
         read, wrong = read_keyrings(file, path.parent)
         keyrings.update(read)
         yield from wrong
+        if not wrong:
+            yield from signing_complaints(file, read)
 
     file = load(path, PolicyFile, environ=environ, check=check, files=files)
     return compile_config(file, path.parent, keyrings)
@@ -170,6 +172,7 @@ def compile_config(file: PolicyFile, folder: Path, keyrings: Mapping[str, Keyrin
             header=file.forwarded_header,
         ),
         version=_version(file, keyrings),
+        rpc=_rpc(file),
         layouts=MappingProxyType(
             {name: layout for name, layout in layouts.items() if name not in NAMED_ELSEWHERE}
             | {HlsLayout.name: HlsLayout()}
@@ -209,6 +212,21 @@ def _ziggeo(application: Application) -> core.Ziggeo | None:
         private_key=said.private_key.get_secret_value(),
         key=derive_key(said.encryption_key.get_secret_value()),
         volatile_grace_s=said.volatile_grace,
+    )
+
+
+def _rpc(file: PolicyFile) -> core.RpcRules | None:
+    said = file.rpc
+    if said is None:
+        return None
+    return core.RpcRules(
+        application=said.application or next(iter(file.applications)),
+        tokens=frozenset(hashlib.sha256(token.get_secret_value().encode()).digest() for token in said.tokens),
+        public=said.listener == "public",
+        enveloped=said.envelope == "jsonrpc",
+        require_stream=said.require_stream,
+        whitelist_admits=said.whitelist_admits,
+        public_url=said.public_url,
     )
 
 

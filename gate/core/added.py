@@ -19,13 +19,16 @@ is of an application or a layout that the policy has not, or cannot be read, ref
 admit. And it wins over a rule at large that lets nobody in: a file that is closed to every other stream opens
 with those that are added. To keep a stream closed whatever is added, the file names it.
 
-Streams are read: their rules serve no method that writes.
+Streams are read: their rules serve no method that writes. Whom a private stream lists needs no token, where the
+policy's RPC says so (``whitelist_admits``).
+
+While it is not known which streams there are, a rule at large may be another's than that of the stream that it
+would serve: until then nobody is let in by one who comes without a session link.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
@@ -77,9 +80,12 @@ class AddedRules(Added):
         streams: Mapping[str, Entry],
         applications: Mapping[str, Application],
         layouts: Mapping[str, Layout],
+        *,
+        whitelist_admits: bool = False,
     ) -> None:
         """`streams` must not change any more."""
         self._streams = streams
+        self._whitelist_admits = whitelist_admits
         self._applications = applications
         self._layouts = layouts
         self._made: dict[tuple[str, ...], StreamRule] = {}
@@ -90,20 +96,24 @@ class AddedRules(Added):
             entry = self._streams.get(front[-1])
             if entry is None or front not in fronts_of(front[-1], entry):
                 return None
-            rule = self._made[front] = rule_of(front, entry, self._applications, self._layouts)
+            rule = self._made[front] = rule_of(
+                front, entry, self._applications, self._layouts, whitelist_admits=self._whitelist_admits
+            )
         return rule
 
     def yields(self, segments: tuple[str, ...], rule: StreamRule) -> bool:
-        return _speaks_of(rule, 2 if segments[0] in FOLDERS else 1)
+        return not is_at_large(rule, segments)
 
     def under(self, applications: Mapping[str, Application]) -> AddedRules:
-        return AddedRules(self._streams, applications, self._layouts)
+        return AddedRules(self._streams, applications, self._layouts, whitelist_admits=self._whitelist_admits)
 
 
 def with_streams(policy: Policy, streams: Mapping[str, Entry]) -> Policy:
     """The same policy with these added streams, by uid, and no others. `streams` must not change any more."""
-    added = AddedRules(streams, policy.applications, policy.layouts) if streams else None
-    return replace(policy, added=added)
+    admits = policy.rpc is not None and policy.rpc.whitelist_admits
+    return policy.with_added(
+        AddedRules(streams, policy.applications, policy.layouts, whitelist_admits=admits) if streams else None
+    )
 
 
 def fronts_of(uid: str, entry: Entry) -> tuple[tuple[str, ...], ...]:
@@ -119,6 +129,8 @@ def rule_of(
     entry: Entry,
     applications: Mapping[str, Application],
     layouts: Mapping[str, Layout],
+    *,
+    whitelist_admits: bool = False,
 ) -> StreamRule:
     """The rule of the stream for what lies at `front`, one of its `fronts_of`."""
     name, pattern = name_of(front[-1]), StreamPattern(*front)
@@ -133,7 +145,7 @@ def rule_of(
         origin=Origin(ADDED_ORIGIN, entry.origin),
         layout=layout or _UNKNOWN,
         application=application,
-        networks=entry.whitelist,
+        networks=entry.whitelist if whitelist_admits or entry.access is not Access.PRIVATE else (),
         methods=_READS,
     )
 
@@ -141,6 +153,29 @@ def rule_of(
 def name_of(uid: str) -> str:
     """What the rules of a stream are called."""
     return f"stream {uid}"
+
+
+def uid_at(segments: tuple[str, ...]) -> str:
+    """The only uid that a stream with such a path can have."""
+    return segments[:2][-1] if segments[0] in FOLDERS else segments[0]
+
+
+def goes_on(before: StreamRule, after: StreamRule | None) -> bool:
+    """Whether what runs under one rule may run on, now that its path has the other.
+
+    Only where that is plain: the same media from the same place, for everybody, or for whom they were before.
+    """
+    if after is None or (before.origin.url, before.layout.name) != (after.origin.url, after.layout.name):
+        return False
+    if after.access is Access.PUBLIC:
+        return True
+    names = [rule.application.name if rule.application else None for rule in (before, after)]
+    return (before.access, before.networks, names[0]) == (after.access, after.networks, names[1])
+
+
+def is_at_large(rule: StreamRule, segments: tuple[str, ...]) -> bool:
+    """Whether a rule of the file that has the path gives way to streams that are added there."""
+    return not _speaks_of(rule, 2 if segments[0] in FOLDERS else 1)
 
 
 def clashes(policy: Policy, uid: str, entry: Entry) -> Iterator[StreamRule]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from ipaddress import IPv4Network, IPv6Network
@@ -75,6 +76,8 @@ READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 # Where an application of Ziggeo's has its API for server-side tokens.
 AUTHTOKENS: Final = "/v1/authtokens/"
+# Where the JSON-RPC API is.
+RPC_PATH: Final = "/api/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +228,8 @@ class StreamRule:
     overruns a window the part within is served, where there is one and its URL can say it. `foreign`: URIs of
     its manifests that lead elsewhere. `created_field`
     names the field of the origin's JSON answer to POST that holds a new object's id; without it the answer's
-    Location does.
+    Location does. `networks`: who may watch where access is protected, and who needs no token where it is
+    private.
     """
 
     name: str
@@ -305,6 +309,24 @@ class Proxies:
     header: ForwardedHeader = ForwardedHeader.X_FORWARDED_FOR
 
 
+@dataclass(frozen=True, slots=True)
+class RpcRules:
+    """What the RPC gives to whom. `application` is the name of the one whose access tokens it makes.
+
+    `tokens` are the SHA-256 digests of the policy's API tokens. `public`: it is on the public listener too.
+    `require_stream`: access tokens are for added streams only. `whitelist_admits`: whoever is listed by an
+    added stream of access private needs no token. `public_url` is what viewers' URLs begin with.
+    """
+
+    application: str
+    tokens: frozenset[bytes] = field(default=frozenset(), repr=False)
+    public: bool = False
+    enveloped: bool = False
+    require_stream: bool = False
+    whitelist_admits: bool = False
+    public_url: str | None = None
+
+
 class Added(Protocol):
     """The rules of streams that were added at runtime (`gate.core.added`)."""
 
@@ -335,6 +357,7 @@ class Policy:
     limits: Limits = Limits()
     proxies: Proxies = Proxies()
     version: str = ""
+    rpc: RpcRules | None = None
     layouts: Mapping[str, Layout] = field(default_factory=dict, repr=False, compare=False)
     added: Added | None = field(default=None, repr=False, compare=False)
     _index: Mapping[str | None, tuple[StreamRule, ...]] = field(init=False, repr=False, compare=False)
@@ -369,6 +392,12 @@ class Policy:
         applications = {**self.applications, name: after}
         added = None if self.added is None else self.added.under(applications)
         return replace(self, rules=rules, applications=applications, added=added)
+
+    def with_added(self, added: Added | None) -> Policy:
+        """The same policy with these added streams and no others. Its rules are not indexed anew."""
+        policy = copy(self)
+        object.__setattr__(policy, "added", added)
+        return policy
 
 
 def _index_by_first(rules: Iterable[StreamRule]) -> dict[str | None, tuple[StreamRule, ...]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -19,6 +19,8 @@ from gate.store.streams import Streams
 
 # Between two readings: the first change is known at once, those of a crowd in few steps.
 PAUSE_S: Final = 0.02
+# For so long whoever changes a stream waits until it is known here: as long as others may know the one before.
+LEARNT_S: Final = 1.0
 _AT_ONCE: Final = 250
 _RETRY_S: Final = 0.5
 _log: Final = logging.getLogger("gate.streams")
@@ -33,6 +35,7 @@ class KnownStreams:
         self._changed = changed
         self._known: Mapping[str, Entry] = MappingProxyType({})
         self._heard: set[str] = set()
+        self._learning: list[asyncio.Future[None]] = []
         self._missed = True
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -68,6 +71,14 @@ class KnownStreams:
         self._heard.add(uid)
         self._wake.set()
 
+    async def learn(self, uids: Iterable[str], within_s: float = LEARNT_S) -> None:
+        """What has become of these streams is known here; not later than `within_s`, if at all."""
+        done = asyncio.get_running_loop().create_future()
+        self._learning.append(done)
+        self._heard.update(uids)
+        self._wake.set()
+        await asyncio.wait([done], timeout=within_s)
+
     def miss(self) -> None:
         """Some change may not have been heard of: all are read anew."""
         self._missed = True
@@ -96,6 +107,7 @@ class KnownStreams:
         """What was heard of is known, or all where some was missed. Raises StoreError: then ask again."""
         missed, self._missed = self._missed, False
         heard, done, generation = set[str](), False, self.generation
+        learning: list[asyncio.Future[None]] = []
         try:
             if missed:
                 known, generation = await self._store.read_all()
@@ -103,6 +115,7 @@ class KnownStreams:
                 known = dict(self._known)
             # What was heard while all were read may have been read as it was before.
             heard, self._heard = self._heard, set()
+            learning, self._learning = self._learning, []
             wanted = sorted(heard)
             for at in range(0, len(wanted), _AT_ONCE):
                 uids = wanted[at : at + _AT_ONCE]
@@ -117,8 +130,12 @@ class KnownStreams:
             if not done:
                 self._heard |= heard
                 self._missed |= missed
+                self._learning += learning
         self.generation = generation
         self._take(known, None if missed else heard)
+        for each in learning:
+            if not each.done():
+                each.set_result(None)
 
     def _take(self, known: dict[str, Entry], heard: set[str] | None) -> None:
         before = self._known

@@ -17,15 +17,18 @@ from gate.core.added import (
     StreamPattern,
     clashes,
     fronts_of,
+    goes_on,
+    is_at_large,
     name_of,
     rule_of,
+    uid_at,
     with_streams,
 )
 from gate.core.decision import decide, locate
 from gate.core.grants import Action
 from gate.core.keys import Algorithm, Key, Keyring
 from gate.core.media import Facts, Role
-from gate.core.policy import READING, Access, Application, Origin, Pattern, Policy, StreamRule
+from gate.core.policy import READING, Access, Application, Origin, Pattern, Policy, RpcRules, StreamRule
 from gate.core.reasons import Deny, Reason
 from gate.core.revocation import Revocations
 from gate.core.stream import Entry, Stream, Unreadable
@@ -315,3 +318,98 @@ def test_a_file_tells_which_of_its_rules_win() -> None:
     assert list(clashes(held, "cam2", CAM)) == []
     held = policy("/live/**", "/live", "/dvr/a", layout="hls")
     assert [each.name for each in clashes(held, "cam1", AIPIX)] == ["streams[0]"]
+
+
+class TestWhitelists:
+    """The networks of a private stream, which admit where the policy says so."""
+
+    NETWORKS = (ip_network("192.0.2.0/24"),)
+    PRIVATE = replace(CAM, access=Access.PRIVATE, whitelist=NETWORKS)
+
+    def decided(self, address: str, method: str = "GET", *, admits: bool = True, link: str = "") -> object:
+        rules = (StreamRule("streams[0]", Pattern("/**"), Access.PRIVATE, FILE, LAYOUTS["hls"], DEMO),)
+        rpc = RpcRules("demo", whitelist_admits=admits)
+        held = with_streams(Policy(rules, {"demo": DEMO}, layouts=LAYOUTS, rpc=rpc), {"cam1": self.PRIVATE})
+        ask = Ask(method, f"{link}/cam1/a", CIMultiDict(), address)
+        place = locate(ask, held)
+        if isinstance(place, Deny):
+            return place.reason
+        verdict = decide(ask, place, None, None, None, Revocations(), 1_800_000_000)
+        return verdict.reason if isinstance(verdict, Deny) else place.guarded
+
+    def test_they_need_no_token(self) -> None:
+        assert self.decided("192.0.2.7") is False
+        assert self.decided("::ffff:192.0.2.7", "HEAD") is False
+
+    def test_others_do(self) -> None:
+        assert self.decided("198.51.100.7") is Reason.TOKEN_MISSING
+        assert self.decided("") is Reason.TOKEN_MISSING
+
+    def test_nobody_is_admitted_where_the_policy_does_not_say_so(self) -> None:
+        assert self.decided("192.0.2.7", admits=False) is Reason.TOKEN_MISSING
+
+    def test_who_comes_with_a_session_link_goes_by_it(self) -> None:
+        assert self.decided("192.0.2.7", link="/_s/TICKET") is Reason.TOKEN_MISSING
+
+    def test_nobody_writes(self) -> None:
+        assert self.decided("192.0.2.7", "PUT") is Reason.METHOD_NOT_ALLOWED
+
+    def test_another_keyring_changes_nothing_of_it(self) -> None:
+        rules = AddedRules({"cam1": self.PRIVATE}, {"demo": DEMO}, LAYOUTS, whitelist_admits=True)
+        for each in (rules, rules.under({"demo": DEMO})):
+            found = each.find(("cam1", "a"))
+            assert found is not None
+            assert found.networks == self.NETWORKS
+
+
+class TestRunning:
+    """What runs under a rule, when another one has its path."""
+
+    @pytest.mark.parametrize(
+        ("changes", "on"),
+        [
+            ({}, True),
+            ({"dvr_depth_s": 7}, True),
+            ({"changed_at": 7.0}, True),
+            ({"access": Access.PUBLIC}, True),
+            ({"access": Access.NONE}, False),
+            ({"access": Access.PROTECTED}, False),
+            ({"enabled": False}, False),
+            ({"application": "nobody"}, False),
+            ({"layout": "hls"}, False),
+            ({"origin": "http://10.0.0.2"}, False),
+            ({"origin": "http://10.0.0.2", "access": Access.PUBLIC}, False),
+        ],
+    )
+    def test_it_goes_on_where_nothing_changed_for_it(self, changes: dict[str, object], on: bool) -> None:
+        private = replace(CAM, access=Access.PRIVATE)
+        before = rule_of(("cam1",), private, {"demo": DEMO}, LAYOUTS)
+        after = rule_of(("cam1",), replace(private, **changes), {"demo": DEMO}, LAYOUTS)  # type: ignore[arg-type]
+        assert goes_on(before, after) is on
+
+    def test_it_ends_with_other_networks_and_without_a_rule(self) -> None:
+        office = replace(CAM, access=Access.PROTECTED, whitelist=(ip_network("10.0.0.0/8"),))
+        before = rule_of(("cam1",), office, {"demo": DEMO}, LAYOUTS)
+        after = rule_of(("cam1",), replace(office, whitelist=()), {"demo": DEMO}, LAYOUTS)
+        assert not goes_on(before, after)
+        assert not goes_on(before, None)
+        assert not goes_on(rule(0, "/**"), before)
+
+    def test_each_path_has_one_uid(self) -> None:
+        for path, uid in (("/cam1/a", "cam1"), ("/live/cam1/a", "cam1"), ("/live", "live"), ("/", "")):
+            assert uid_at(target(path).segments) == uid
+
+
+@pytest.mark.parametrize(
+    ("pattern", "layout", "path", "at_large"),
+    [
+        ("/{resource}/**", "flussonic", "/cam1/a", True),
+        ("/**", "flussonic", "/live/cam1/a", True),
+        ("/cam1/**", "flussonic", "/cam1/a", False),
+        ("/live/{resource}/**", "aipix", "/live/cam1/a", True),
+        ("/live/cam1/**", "aipix", "/live/cam1/a", False),
+        ("/live/{resource}/**", "flussonic", "/live/cam1/a", False),
+    ],
+)
+def test_rules_at_large(pattern: str, layout: str, path: str, at_large: bool) -> None:
+    assert is_at_large(rule(0, pattern, layout), target(path).segments) is at_large
