@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import textwrap
 from ipaddress import ip_network
 from pathlib import Path
@@ -14,7 +15,7 @@ from gate.core.credentials import Carrier
 from gate.core.grants import Action
 from gate.core.keys import Algorithm, Key
 from gate.core.media import Facts, Kind, Role
-from gate.core.policy import METHODS, Access, Foreign, ForwardedHeader, OnLimit, Proxies, SessionEnd
+from gate.core.policy import METHODS, Access, Foreign, ForwardedHeader, OnLimit, Proxies, RpcRules, SessionEnd
 from gate.core.published import KeySource
 from gate.core.target import Target, parse_target
 from gate.core.token import Bound, Format
@@ -396,3 +397,18 @@ def test_the_files_that_it_names_are_told_also_where_it_is_wrong(tmp_path):
     with pytest.raises(ConfigError):
         load_config(path, {}, files)
     assert files == {tmp_path / "k.pem", tmp_path / "set.json"}
+
+
+def test_the_rpc_arrives(compile_text):
+    text = SHORTEST
+    assert compile_text(text).policy.rpc is None
+    token = "a-token-of-the-api"
+    plain = compile_text(f"{text}rpc: {{tokens: [{token}]}}\n").policy.rpc
+    digests = frozenset({hashlib.sha256(token.encode()).digest()})
+    assert plain == RpcRules("demo", digests)
+    assert token not in repr(plain)
+    full = compile_text(
+        f"{text}rpc: {{tokens: [{token}], listener: public, envelope: jsonrpc, require_stream: true, "
+        "whitelist_admits: true, application: demo, public_url: 'https://tv.example/'}\n"
+    ).policy.rpc
+    assert full == RpcRules("demo", digests, True, True, True, True, "https://tv.example")

@@ -97,6 +97,21 @@ async def test_each_sees_the_others_changes_within_a_second(start_worker: StartW
     assert all(change in ({"cam0"}, {"cam1"}) for change in one.changes)
 
 
+async def test_who_changes_one_may_wait_until_it_is_known(start_worker: StartWorker) -> None:
+    worker = await start_worker()
+    for number in range(20):
+        await worker.store.add(replace(CAM, uid=f"cam{number}"))
+        await worker.known.learn([f"cam{number}"])
+        assert worker.access(f"cam{number}") is Access.PRIVATE
+    await asyncio.gather(*(worker.store.remove(f"cam{number}") for number in range(20)))
+    await asyncio.gather(*(worker.known.learn([f"cam{number}"]) for number in range(20)))
+    assert not worker.known.streams
+    await worker.known.stop()
+    since = time.monotonic()
+    await worker.known.learn(["cam1"], within_s=0.05)
+    assert 0.04 < time.monotonic() - since < 5
+
+
 async def test_one_that_starts_knows_what_was_added_before(start_worker: StartWorker) -> None:
     one = await start_worker()
     await asyncio.gather(*(one.store.add(replace(CAM, uid=f"cam{n}")) for n in range(600)))

@@ -1,4 +1,4 @@
-"""Streams that are added at runtime, on gates as they run: known everywhere at once, kept, and cut when closed."""
+"""Streams that are added at runtime, on running gates: known everywhere at once, kept, and cut when closed."""
 
 from __future__ import annotations
 
