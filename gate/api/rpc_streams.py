@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
-from gate.api.rpc_auth import access_token_for
 from gate.api.rpc_caller import NO_STREAM, STREAM_EXISTS, TOO_MANY_STREAMS, Caller, wrong
 from gate.api.rpc_methods import Method
+from gate.api.rpc_urls import urls_of
 from gate.core.added import clashes, with_streams
 from gate.core.addresses import read_network
 from gate.core.policy import Access, Application, Policy
@@ -22,19 +22,14 @@ from gate.core.stream import (
     check_place,
     check_uid,
 )
-from gate.core.target import Target, parse_target
 from gate.errors import StoreFull
 from gate.formats.aipix import DEFAULT_TTL_S, STREAM, lifetime
 from gate.formats.parameters import FLAG, Parameter, Reader, Wrong, choice, listed, record, text, whole
-from gate.media.showing import SHOWINGS, Showing
 from gate.store.streams import Streams
 
 MOST_AT_ONCE: Final = 500
 DEFAULT_PAGE: Final = 100
 LONGEST_PAGE: Final = 1000
-# How much of the archive is shown where it is not known how deep it is.
-_USUAL_DEPTH_S: Final = 3600
-_RIGHTS: Final = {"live": "live", "dvr": "dvr", "download": "copy", "preview": "live"}
 _CURSOR: Final = re.compile(r"[0-9]{0,20}")
 _OBJECT: Final[Mapping[str, object]] = {"type": "object"}
 _BOOLEAN: Final[Mapping[str, object]] = {"type": "boolean"}
@@ -223,7 +218,7 @@ class StreamCalls:
         # As this gate will serve them in a moment, if it does not yet.
         policy = with_streams(caller.policy, found)
         return {
-            uid: _urls_of(uid, found.get(uid), policy, caller, asked["ttl"]) or False
+            uid: urls_of(uid, found.get(uid), policy, caller, asked["ttl"]) or False
             for uid in dict.fromkeys(asked["streams"])
         }
 
@@ -281,48 +276,3 @@ def _read_cursor(value: object) -> str | Wrong:
     if isinstance(value, str) and _CURSOR.fullmatch(value) and int(value or "0") < 2**64:
         return value
     return Wrong("", "expected what the page before gave")
-
-
-def _urls_of(uid: str, entry: Entry | None, policy: Policy, caller: Caller, ttl_s: int) -> dict[str, str]:
-    """Where the stream is to be watched, by the kind of watching; nothing where it is not served."""
-    if not isinstance(entry, Stream):
-        return {}
-    depth_s = _USUAL_DEPTH_S if entry.dvr_depth_s is None else entry.dvr_depth_s
-    urls = {}
-    for showing in _showings(entry, depth_s):
-        path = showing.path(uid, max(1, int(caller.now) - depth_s), depth_s)
-        access = _access_at(path, uid, showing, policy, caller)
-        if access in (Access.PUBLIC, Access.PROTECTED):
-            urls[showing.name] = caller.base + path
-        elif access is Access.PRIVATE and (name := _token_parameter(caller.application)) is not None:
-            token = access_token_for(caller, uid, ttl_s, **{_RIGHTS[showing.name]: True})
-            urls[showing.name] = f"{caller.base}{path}{'&' if '?' in path else '?'}{name}={token}"
-    return urls
-
-
-def _showings(stream: Stream, depth_s: int) -> Sequence[Showing]:
-    known = SHOWINGS.get(stream.layout, ())
-    return [showing for showing in known if depth_s or _RIGHTS[showing.name] == "live"]
-
-
-def _access_at(path: str, uid: str, showing: Showing, policy: Policy, caller: Caller) -> Access | None:
-    """Who may watch there; None where it is not this stream, or opened by tokens that are not made here."""
-    target = parse_target(path)
-    matched = policy.match(target) if isinstance(target, Target) else None
-    if matched is None or not isinstance(target, Target):
-        return None
-    rule, parts = matched
-    facts = rule.layout.read(target, parts)
-    if (facts.resource, facts.kind) != (uid, showing.kind):
-        return None
-    if rule.access is Access.PRIVATE and (
-        rule.application is None or rule.application.name != caller.application.name
-    ):
-        return None
-    return rule.access
-
-
-def _token_parameter(application: Application) -> str | None:
-    """In which query parameter its viewers carry their token."""
-    names = application.sources.query
-    return "token" if "token" in names else min(names, default=None)

@@ -24,11 +24,22 @@ from gate.core.added import (
     uid_at,
     with_streams,
 )
+from gate.core.credentials import SESSION_NAME, Carrier
 from gate.core.decision import decide, locate
 from gate.core.grants import Action
 from gate.core.keys import Algorithm, Key, Keyring
 from gate.core.media import Facts, Role
-from gate.core.policy import READING, Access, Application, Origin, Pattern, Policy, RpcRules, StreamRule
+from gate.core.policy import (
+    READING,
+    Access,
+    Application,
+    Origin,
+    Pattern,
+    Policy,
+    RpcRules,
+    SessionRules,
+    StreamRule,
+)
 from gate.core.reasons import Deny, Reason
 from gate.core.revocation import Revocations
 from gate.core.stream import Entry, Stream, Unreadable
@@ -350,6 +361,16 @@ class TestWhitelists:
 
     def test_who_comes_with_a_session_link_goes_by_it(self) -> None:
         assert self.decided("192.0.2.7", link="/_s/TICKET") is Reason.TOKEN_MISSING
+
+    def test_an_old_cookie_does_not_keep_them_out(self) -> None:
+        rules = (StreamRule("streams[0]", Pattern("/**"), Access.NONE, FILE, LAYOUTS["hls"], DEMO),)
+        sessions = SessionRules(carrier=Carrier.COOKIE)
+        rpc = RpcRules("demo", whitelist_admits=True)
+        held = Policy(rules, {"demo": DEMO}, layouts=LAYOUTS, rpc=rpc, sessions=sessions)
+        fields = CIMultiDict({"Cookie": f"{SESSION_NAME}=OLD"})
+        place = locate(Ask("GET", "/cam1/a", fields, "192.0.2.7"), with_streams(held, {"cam1": self.PRIVATE}))
+        assert isinstance(place, Place)
+        assert (place.ticket, place.guarded) == ("OLD", False)
 
     def test_nobody_writes(self) -> None:
         assert self.decided("192.0.2.7", "PUT") is Reason.METHOD_NOT_ALLOWED
