@@ -48,6 +48,10 @@ class StoreReplica(StoreError):
     """The store is a replica: it takes nothing down, unless it becomes the primary."""
 
 
+class StoreFull(StoreError):
+    """The store holds as many of something as it may."""
+
+
 class StoreUnavailable(StoreError):
     """The store did not answer in time, or not at all. Trouble of ours, never the viewer's fault.
 

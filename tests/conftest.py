@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -282,6 +283,30 @@ def ask(http: ClientSession) -> AskGate:
             return Got(answer.status, answer.headers, await answer.read())
 
     return ask
+
+
+API_TOKEN: Final = "a-token-of-the-api"
+RPC: Final = {"listener": "public", "tokens": [API_TOKEN]}
+CallRpc = Callable[..., Awaitable[tuple[int, Any]]]
+
+
+@pytest.fixture
+def rpc_section() -> dict[str, Any]:
+    """The section of a policy whose RPC is on the public listener, for callers with one API token."""
+    return dict(RPC)
+
+
+@pytest.fixture
+def call_rpc(ask: AskGate) -> CallRpc:
+    """Calls a method of a gate's RPC by name: `call_rpc(gate, method, **params)`; status and JSON."""
+
+    async def call(gate: Running, method: str, /, **params: Any) -> tuple[int, Any]:
+        body = {"jsonrpc": "2.0", "method": method, "params": params, "id": 1}
+        headers = {"Authorization": f"Bearer {API_TOKEN}"}
+        got = await ask(gate, "/api/", "POST", json=body, headers=headers)
+        return got.status, json.loads(got.body) if got.body else None
+
+    return call
 
 
 OpenLink = Callable[..., Awaitable[str]]

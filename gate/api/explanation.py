@@ -143,7 +143,7 @@ def explain(
     if isinstance(place, Deny):
         return _deny(place, now, steps)
     token, ticket, visit, made_up = None, None, None, False
-    if place.rule.access is Access.PRIVATE:
+    if place.guarded:
         found = looked_up or LookedUp()
         opened = open_ticket(place, tickets, found, steps)
         if isinstance(opened, Deny):
@@ -251,6 +251,8 @@ def _say_how_to_own(place: Place) -> str:
 
 def _questions(verdict: Permit | Admit, place: Place, revoked: Revocations | None) -> list[str]:
     """What only the store or the origin can say."""
+    if not place.guarded:
+        return []
     questions = [] if revoked is not None else ["whether the token, its subject or its session was revoked"]
     if isinstance(verdict, Permit):
         if verdict.commit is not None:

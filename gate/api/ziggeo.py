@@ -22,14 +22,16 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import parse_qsl
 
+from gate.api.claimed import Told
 from gate.api.ziggeo_tokens import Body, Caller, Document, Refusal, TokenCalls
 from gate.core.credentials import Headers
 from gate.core.policy import Application, Policy
 from gate.errors import StoreError, StoreUnavailable
 from gate.store.authtokens import AuthTokens
 from gate.store.control import Control
-from gate.wire.answers import Answer, Fields, json_answer
+from gate.wire.answers import Fields, json_answer
 from gate.wire.failures import Failures
+from gate.wire.peers import Peer
 
 LONGEST_BODY: Final = 2**20
 _TOKENS: Final = "/v1/authtokens"
@@ -55,15 +57,6 @@ class Route:
     page_of: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """An answer, and for log and metrics whom it was for and why it is a refusal: empty where it is none."""
-
-    answer: Answer
-    application: str | None
-    reason: str = ""
-
-
 class ZiggeoApi:
     """Answers the requests that `find` claims. `issue` gives a new page session of an application.
 
@@ -74,6 +67,10 @@ class ZiggeoApi:
         self._calls = TokenCalls(tokens, control)
         self._failures = failures
         self._issue = issue
+
+    @property
+    def longest_body(self) -> int:
+        return LONGEST_BODY
 
     def find(self, method: str, raw_target: str, policy: Policy) -> Route | None:
         """What the request is for; None where it is not for this API, as are media of an application."""
@@ -95,14 +92,14 @@ class ZiggeoApi:
         self,
         route: Route,
         headers: Headers,
-        address: str,
+        peer: Peer,
         body: bytes,
         policy: Policy,
         request_id: str,
         cors: Fields,
         now: float,
     ) -> Told:
-        """The answer to a request from `address`, with the header fields of `cors`, whatever it is."""
+        """The answer to a request, with the header fields of `cors`, whatever it is."""
         wrapped, application = False, None
         if route.page_of is not None:
             application = _find_application(route.page_of, policy)
@@ -111,7 +108,7 @@ class ZiggeoApi:
         elif len(body) > LONGEST_BODY:
             outcome = _TOO_LARGE
         else:
-            admitted = self._admit(headers, address, policy, now)
+            admitted = self._admit(headers, peer.address, policy, now)
             if isinstance(admitted, Refusal):
                 outcome = admitted
             else:

@@ -78,7 +78,6 @@ def hand_out_explained(body: bytes, explanation: Explanation, links: Links) -> H
     Session link and marks are not in it. Raises UsageError for what is no manifest, or none by itself.
     """
     from gate.core.media import Role
-    from gate.core.policy import Access
     from gate.core.reasons import Deny
     from gate.media.handing import Handed, hand_out, is_manifest, is_mpd
 
@@ -88,7 +87,7 @@ def hand_out_explained(body: bytes, explanation: Explanation, links: Links) -> H
     form = is_manifest(body)
     if form is None or (form == "dash" and not is_mpd(body)):
         raise UsageError("this is no manifest: neither an HLS playlist nor a DASH MPD")
-    if place.rule.access is not Access.PRIVATE:
+    if not place.guarded:
         return Handed(body, 0, 0)
     handed = hand_out(body, place, explanation.sight, links, explanation.now)
     if isinstance(handed, Handed | Deny):

@@ -6,9 +6,10 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, Literal
 
-from gate.config.complaints import Complaint, complaints
+from gate.config.complaints import Complaint, complaints, signing_complaints
 from gate.config.document import load, render_route
 from gate.config.keys import read_keyrings
 from gate.config.models import Application, PolicyFile, Stream
@@ -21,7 +22,7 @@ from gate.core.published import KeySource
 from gate.core.token import Format, Rights
 from gate.errors import ConfigError, Problem
 from gate.formats.ziggeo import derive_key
-from gate.media.layouts import LAYOUTS, HlsLayout, PathLayout
+from gate.media.layouts import LAYOUTS, NAMED_ELSEWHERE, HlsLayout, PathLayout
 
 Address = TcpAddress | UnixAddress
 # Where each system's clients put their tokens.
@@ -75,6 +76,8 @@ def load_config(path: Path, environ: Mapping[str, str], files: set[Path] | None 
         read, wrong = read_keyrings(file, path.parent)
         keyrings.update(read)
         yield from wrong
+        if not wrong:
+            yield from signing_complaints(file, read)
 
     file = load(path, PolicyFile, environ=environ, check=check, files=files)
     return compile_config(file, path.parent, keyrings)
@@ -170,6 +173,11 @@ def compile_config(file: PolicyFile, folder: Path, keyrings: Mapping[str, Keyrin
             header=file.forwarded_header,
         ),
         version=_version(file, keyrings),
+        rpc=_rpc(file),
+        layouts=MappingProxyType(
+            {name: layout for name, layout in layouts.items() if name not in NAMED_ELSEWHERE}
+            | {HlsLayout.name: HlsLayout()}
+        ),
     )
     return Config(
         file=file,
@@ -205,6 +213,21 @@ def _ziggeo(application: Application) -> core.Ziggeo | None:
         private_key=said.private_key.get_secret_value(),
         key=derive_key(said.encryption_key.get_secret_value()),
         volatile_grace_s=said.volatile_grace,
+    )
+
+
+def _rpc(file: PolicyFile) -> core.RpcRules | None:
+    said = file.rpc
+    if said is None:
+        return None
+    return core.RpcRules(
+        application=said.application or next(iter(file.applications)),
+        tokens=frozenset(hashlib.sha256(token.get_secret_value().encode()).digest() for token in said.tokens),
+        public=said.listener == "public",
+        enveloped=said.envelope == "jsonrpc",
+        require_stream=said.require_stream,
+        whitelist_admits=said.whitelist_admits,
+        public_url=said.public_url,
     )
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Final
 
 from gate.config.models import Application, Key, PolicyFile, Stream
 from gate.config.values import TcpAddress, is_loopback
-from gate.core.keys import Algorithm
-from gate.core.policy import AUTHTOKENS, Access, Pattern, SessionEnd
+from gate.core.keys import Algorithm, Keyring
+from gate.core.policy import AUTHTOKENS, RPC_PATH, Access, Pattern, SessionEnd
 from gate.core.token import Format
 from gate.media.layouts import LAYOUTS, NAMED_BY_RULE, HlsLayout
+
+# What access tokens of the RPC say; iss and aud where the application accepts some only.
+MINTED_CLAIMS: Final = ("jti", "iat", "grants")
 
 Complaint = tuple[tuple[str | int, ...], str]
 """Where in the file, and a sentence."""
@@ -35,6 +39,7 @@ def complaints(policy: PolicyFile) -> Iterator[Complaint]:
             yield ("layouts", name), "this is the name of a layout that is built in"
     for at, stream in enumerate(policy.streams):
         yield from _stream_complaints(policy, at, stream)
+    yield from _rpc_complaints(policy)
     for at, secret in enumerate(policy.sessions.ticket_keys):
         if len(secret.get_secret_value().encode()) < 32:
             yield ("sessions", "ticket_keys", at), "a secret for tickets needs at least 32 bytes"
@@ -58,6 +63,43 @@ def _ziggeo_complaints(policy: PolicyFile, name: str, application: Application) 
     for field in ("issuers", "audiences", "required_claims", "require_bind"):
         if getattr(application, field):
             yield ("applications", name, field), "no token of Ziggeo's can say it: all would be refused"
+
+
+def _rpc_complaints(policy: PolicyFile) -> Iterator[Complaint]:
+    rpc = policy.rpc
+    if rpc is None:
+        return
+    if rpc.application is None and len(policy.applications) > 1:
+        yield ("rpc",), "there are several applications: name one"
+        return
+    application = policy.applications.get(rpc.application or next(iter(policy.applications)))
+    if application is None:
+        known = ", ".join(policy.applications)
+        yield ("rpc", "application"), f"there is no application of this name; known are {known}"
+        return
+    if Format.JWT not in application.formats:
+        yield ("rpc",), "the tokens that it makes are of the format jwt, which its application does not accept"
+    if application.require_bind:
+        yield ("rpc",), "its application requires tokens to be bound (require_bind), and those are not"
+    lacking = set(application.required_claims) - set(MINTED_CLAIMS)
+    for claim, parties in (("iss", application.issuers), ("aud", application.audiences)):
+        if parties:
+            lacking.discard(claim)
+    if lacking:
+        named = ", ".join(sorted(lacking))
+        yield ("rpc",), f"its application requires claims that the tokens that it makes have not: {named}"
+    listen = policy.admin.listen
+    if not rpc.tokens and policy.admin.token is None and isinstance(listen, TcpAddress):
+        yield ("rpc",), "nobody could call it: name some tokens, or set admin.token for whoever makes them"
+
+
+def signing_complaints(policy: PolicyFile, keyrings: Mapping[str, Keyring]) -> Iterator[Complaint]:
+    """What is wrong with `policy` now that its keys are read."""
+    if policy.rpc is None:
+        return
+    name = policy.rpc.application or next(iter(policy.applications))
+    if name in keyrings and not any(key.signs for key in keyrings[name]):
+        yield ("rpc",), f"no key of the application {name} can sign: access tokens cannot be made"
 
 
 def _key_complaints(key: Key) -> Iterator[Complaint]:
@@ -105,6 +147,8 @@ def _stream_complaints(policy: PolicyFile, at: int, stream: Stream) -> Iterator[
     own = [policy.sessions.prefix]
     if any(application.ziggeo is not None for application in policy.applications.values()):
         own.append(AUTHTOKENS)
+    if policy.rpc is not None and policy.rpc.listener == "public":
+        own.append(RPC_PATH)
     for prefix in own:
         if stream.match == prefix.rstrip("/") or stream.match.startswith(prefix):
             yield ("streams", at, "match"), f"{prefix} is the gate's own path"

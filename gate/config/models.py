@@ -473,6 +473,53 @@ class Admin(Model):
     )
 
 
+class Rpc(Model):
+    """The JSON-RPC API at /api/: access tokens for streams, and streams that are added at runtime."""
+
+    listener: Literal["public", "admin"] = Field(
+        default="admin",
+        description="Where it is: on the listener for operators only, or on the one for viewers too, beside "
+        "the rules.",
+    )
+    application: Name | None = Field(
+        default=None,
+        description="Whose access tokens it makes, with the first of its keys that signs; may be left out "
+        "where there is only one. Its max_ttl and unlimited_ttl hold what is asked for.",
+    )
+    tokens: tuple[Secret, ...] = Field(
+        default=(),
+        description="API tokens that callers show: at least 16 characters each. More are made at runtime, by "
+        "Auth.CreateApiToken on the operators' listener.",
+    )
+    envelope: Literal["bare", "jsonrpc"] = Field(
+        default="bare",
+        description="What a result is answered in. bare: nothing, unless Accept names application/json-rpc. "
+        "jsonrpc: the object that JSON-RPC 2.0 describes.",
+    )
+    require_stream: bool = Field(
+        default=False, description="Whether access tokens are made for added streams only, or for any name."
+    )
+    whitelist_admits: bool = Field(
+        default=False,
+        description="Whether the whitelist of an added stream whose access is private lets its addresses in "
+        "without a token.",
+    )
+    public_url: HttpUrl | None = Field(
+        default=None,
+        description="What viewers' URLs begin with. Without it the scheme and host that the caller has asked; "
+        "on the operators' listener URLs then begin with their path.",
+    )
+
+    @field_validator("tokens")
+    @classmethod
+    def _are_fit(cls, value: tuple[Secret, ...]) -> tuple[Secret, ...]:
+        for token in value:
+            text = token.get_secret_value()
+            if len(text) < 16 or not text.isascii() or not text.isprintable() or " " in text:
+                raise ValueError("expected at least 16 characters of ASCII that can be seen")
+        return value
+
+
 class PolicyFile(Model):
     """The gate's policy."""
 
@@ -501,6 +548,11 @@ class PolicyFile(Model):
         default={}, description="URL grammars of your own, by name: what is in no form of them is unknown."
     )
     sessions: Sessions = Field(default=Sessions(), description="Sessions and their links.")
+    rpc: Rpc | None = Field(
+        default=None,
+        description="The JSON-RPC API at /api/: access tokens for streams, and streams added at runtime. "
+        "Without it there is none.",
+    )
     cors: Cors = Field(default=Cors(), description="What web pages of other sites may do.")
     limits: Limits = Field(default=Limits(), description="What one client may cost.")
     log: Log = Field(default=Log(), description="What the gate writes to stderr.")

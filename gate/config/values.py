@@ -11,11 +11,20 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import BeforeValidator, PlainSerializer, PlainValidator, SecretStr, WithJsonSchema
 from pydantic_core import SchemaSerializer, core_schema
+
+from gate.core.addresses import (
+    NETWORK_EXPECTED,
+    URL_PATTERN,
+    read_host,
+    read_http_url,
+    read_network,
+    read_port,
+)
 
 _DURATION_UNITS_MS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _SIZE_UNITS: Final = {
@@ -33,16 +42,8 @@ _SIZE_UNITS: Final = {
 _DURATION_PATTERN: Final = r"([0-9]{1,15}(?:\.[0-9]{1,9})?)(ms|s|m|h|d)"
 _SIZE_PATTERN: Final = r"([0-9]{1,15})(B|kB|KB|MB|GB|TB|KiB|MiB|GiB|TiB)"
 _LISTEN_PATTERN: Final = r"(?:(\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._-]+)?\]|[^\[\]:/]*):([0-9]{1,5})|unix:(/.+))"
-_URL_PATTERN: Final = (
-    r"([Hh][Tt][Tt][Pp][Ss]?)://(\[[0-9A-Fa-f:.]+\]|[^\[\]:/?#@]+)(?::([0-9]{1,5}))?(/[^?#]*)?"
-)
-
-# The path of a base URL: RFC 3986 pchar. A percent sign must begin an escape.
-_URL_PATH: Final = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*)*")
 # RFC 3986, section 3.4, without what browsers would escape.
 _URL_QUERY: Final = re.compile(r"(?:[A-Za-z0-9._~!$&()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*")
-# RFC 1123 labels, and the underscore that container networks use in their service names.
-_HOST_LABEL: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 
 _MAX_DURATION_S: Final = 36500 * 86400.0
 _MAX_SIZE_BYTES: Final = 2**63 - 1
@@ -52,8 +53,6 @@ _MAX_UNIX_PATH_BYTES: Final = 103
 _DURATION_EXPECTED: Final = "expected a duration such as 90s, 15m or 2h, or a number of seconds"
 _SIZE_EXPECTED: Final = "expected a size such as 512B, 64KiB or 10MB, or a number of bytes"
 _LISTEN_EXPECTED: Final = "expected an address such as 127.0.0.1:8080, [::1]:8080, :8080 or unix:/run/gate.sock"
-_NETWORK_EXPECTED: Final = "expected a network such as 10.0.0.0/8 or fd00::/8, or a single IP address"
-_URL_EXPECTED: Final = "expected a URL such as http://127.0.0.1:9000 or https://origin.example/base"
 _SECRET_EXPECTED: Final = "expected a secret as a string that is not empty"
 
 
@@ -137,28 +136,7 @@ def read_listen(value: object) -> TcpAddress | UnixAddress:
         if len(path.encode("utf-8", "replace")) > _MAX_UNIX_PATH_BYTES or not path.isprintable():
             raise ValueError(f"the path of a Unix socket is at most {_MAX_UNIX_PATH_BYTES} plain bytes")
         return UnixAddress(path)
-    return TcpAddress(_read_host(host) if host else "", _read_port(port, lowest=0))
-
-
-def read_network(value: object) -> IPv4Network | IPv6Network:
-    """The network of a CIDR or of a single address. Host bits set are an error, never cut off."""
-    if isinstance(value, IPv4Network | IPv6Network):
-        return value
-    if not isinstance(value, str):
-        raise ValueError(_NETWORK_EXPECTED)
-    text, slash, length = value.partition("/")
-    address = _read_ip(text)
-    # A zone (fe80::1%eth0) names an interface of one machine: it says nothing about a peer.
-    if address is None or "%" in text or (slash and not re.fullmatch(r"0|[1-9][0-9]{0,2}", length)):
-        raise ValueError(_NETWORK_EXPECTED)
-    prefix = int(length) if slash else address.max_prefixlen
-    if prefix > address.max_prefixlen:
-        raise ValueError(f"the prefix of an IPv{address.version} network is at most /{address.max_prefixlen}")
-    kind = IPv4Network if isinstance(address, IPv4Address) else IPv6Network
-    network = kind((int(address), prefix), strict=False)
-    if network.network_address != address:
-        raise ValueError("the address has bits set beyond its prefix: write the first address of the network")
-    return network
+    return TcpAddress(read_host(host) if host else "", read_port(port, lowest=0))
 
 
 def read_proxy(value: object) -> IPv4Network | IPv6Network | Literal["unix"]:
@@ -171,28 +149,10 @@ def read_proxy(value: object) -> IPv4Network | IPv6Network | Literal["unix"]:
     try:
         network = read_network(value)
     except ValueError as error:
-        raise ValueError(f"{error}, or unix" if str(error) == _NETWORK_EXPECTED else str(error)) from None
+        raise ValueError(f"{error}, or unix" if str(error) == NETWORK_EXPECTED else str(error)) from None
     if network.prefixlen == 0:
         raise ValueError("this is everybody, and anybody could write any address: name the proxies")
     return network
-
-
-def read_http_url(value: object) -> str:
-    """The URL with scheme and host in lower case and without a slash at its end.
-
-    Stricter than RFC 3986: no userinfo, query or fragment, no empty or dot segment in the path. A base
-    URL is joined with paths that were checked byte for byte, and must add nothing that needs resolving.
-    """
-    match = re.fullmatch(_URL_PATTERN, value) if isinstance(value, str) else None
-    if not isinstance(value, str) or match is None:
-        raise ValueError(_explain_url(value))
-    scheme, host, port, path = match.groups()
-    path = (path or "").removesuffix("/")
-    host = _read_host(host).lower()
-    if not _URL_PATH.fullmatch(path) or any(segment in ("", ".", "..") for segment in path.split("/")[1:]):
-        raise ValueError("the path of a URL holds plain segments only: no //, . or .., the rest escaped")
-    place = f"[{host}]" if ":" in host else host
-    return f"{scheme.lower()}://{place}{'' if port is None else f':{_read_port(port, lowest=1)}'}{path}"
 
 
 def read_keys_url(value: object) -> str:
@@ -202,7 +162,7 @@ def read_keys_url(value: object) -> str:
     """
     base, mark, query = value.partition("?") if isinstance(value, str) else (value, "", "")
     url = read_http_url(base)
-    found = re.fullmatch(_URL_PATTERN, url)
+    found = re.fullmatch(URL_PATTERN, url)
     if url.startswith("http:") and found is not None and not is_loopback(found[2].strip("[]")):
         raise ValueError("keys come over https: only from this very machine, such as 127.0.0.1, http will do")
     if not _URL_QUERY.fullmatch(query):
@@ -223,48 +183,6 @@ def read_secret(value: object) -> str | SecretStr:
     if not isinstance(value, str | SecretStr) or not len(value):
         raise ValueError(_SECRET_EXPECTED)
     return value
-
-
-def _explain_url(value: object) -> str:
-    """The sentence that fits what is wrong with a URL, from the most telling sign on."""
-    if not isinstance(value, str) or not re.match(r"https?://.", value, re.IGNORECASE):
-        return _URL_EXPECTED
-    if "@" in value.split("://", 1)[1].split("/", 1)[0]:
-        return "a URL here cannot hold a user name or password"
-    if "?" in value or "#" in value:
-        return "a URL here cannot hold a query or a fragment"
-    return _URL_EXPECTED
-
-
-def _read_ip(text: str) -> IPv4Address | IPv6Address | None:
-    try:
-        return IPv6Address(text) if ":" in text else IPv4Address(text)
-    except ValueError:
-        return None
-
-
-def _read_host(text: str) -> str:
-    """The host without brackets: an IP address, or a name of at most 253 characters."""
-    if text.startswith("["):
-        address = _read_ip(text[1:-1])
-        if not isinstance(address, IPv6Address):
-            raise ValueError("expected an IPv6 address between the brackets, such as [::1]")
-        return text[1:-1]
-    if _read_ip(text) is not None:
-        return text
-    labels = text.removesuffix(".").split(".")
-    # RFC 3696, section 2: a name never ends in a number. Resolvers read 127.1 and 0x7f.1 as addresses.
-    numeric = re.fullmatch(r"[0-9]+|0[xX][0-9A-Fa-f]*", labels[-1]) is not None
-    if numeric or len(text) > 253 or not all(_HOST_LABEL.fullmatch(label) for label in labels):
-        raise ValueError("expected a host name or an IP address (IPv6 in brackets, other scripts as xn--...)")
-    return text
-
-
-def _read_port(text: str, *, lowest: int) -> int:
-    port = int(text)
-    if not lowest <= port <= 65535 or text != str(port):
-        raise ValueError(f"a port is a number from {lowest} to 65535")
-    return port
 
 
 def _schema(pattern: str, description: str, *, number: str = "") -> WithJsonSchema:
@@ -331,7 +249,7 @@ HttpUrl = Annotated[
     str,
     PlainValidator(read_http_url),
     _schema(
-        _URL_PATTERN,
+        URL_PATTERN,
         "An http or https URL: host, optional port, optional base path. No user name, query or fragment.",
     ),
 ]
@@ -341,7 +259,7 @@ KeysUrl = Annotated[
     str,
     PlainValidator(read_keys_url),
     _schema(
-        rf"{_URL_PATTERN}(\?[^#]*)?",
+        rf"{URL_PATTERN}(\?[^#]*)?",
         "An https URL, or an http one of this very machine. No user name, no fragment.",
     ),
 ]

@@ -122,6 +122,7 @@ def locate(ask: Ask, policy: Policy, trace: Trace | None = None) -> Place | Deny
         mark=mark,
         seal=seal,
         visit=visit,
+        admitted=_admits(rule, action, ask.address, None if carrier is Carrier.COOKIE else ticket),
     )
 
 
@@ -162,6 +163,9 @@ def decide(
         if not address_in(ask.address, place.rule.networks):
             return Deny(Reason.ADDRESS_NOT_ALLOWED)
         _note(trace, "protected: the address is listed")
+        return Permit(place)
+    if place.admitted:
+        _note(trace, "private: the address is listed, and needs no token")
         return Permit(place)
     if ticket is not None and not _is_another(place, token, ticket, known, now):
         return _decide_ticket(ask, place, token, ticket, known, revoked, now, owned, trace)
@@ -207,6 +211,13 @@ def describe(facts: Facts) -> str:
     if facts.early_ms:
         words.append(f"or up to {facts.early_ms // 1000} s later, as it says no seconds")
     return ", ".join(words)
+
+
+def _admits(rule: StreamRule, action: Action, address: str, ticket: str | None) -> bool:
+    """Whether the address may read without a token. Whoever came with a session link goes by that."""
+    if rule.access is not Access.PRIVATE or ticket is not None or action is not Action.READ:
+        return False
+    return address_in(address, rule.networks)
 
 
 def _is_another(place: Place, token: Token | None, ticket: Ticket, known: Known | None, now: float) -> bool:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from ipaddress import IPv4Network, IPv6Network
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Protocol
 
 from gate.core.credentials import DEFAULT_SOURCES, Carrier, Sources
 from gate.core.grants import Action
@@ -75,6 +76,8 @@ READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 # Where an application of Ziggeo's has its API for server-side tokens.
 AUTHTOKENS: Final = "/v1/authtokens/"
+# Where the JSON-RPC API is.
+RPC_PATH: Final = "/api/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +191,18 @@ class Pattern:
         """The name of the last segment, or None where that has none or anything may follow."""
         return None if self._open or not self._pieces else self._pieces[-1][1]
 
+    def literal(self, at: int) -> bool:
+        """Whether the segment at `at` is literal text."""
+        return at < len(self._pieces) and self._pieces[at][0] is not None
+
+    def meets(self, front: tuple[str, ...]) -> bool:
+        """Whether it matches anything at `front` or below."""
+        if len(self._pieces) < len(front) and not self._open:
+            return False
+        return all(
+            literal in {None, segment} for (literal, _), segment in zip(self._pieces, front, strict=False)
+        )
+
     def match(self, segments: tuple[str, ...]) -> dict[str, str] | None:
         """The named parts, or None where the segments do not match."""
         pieces = self._pieces
@@ -214,7 +229,8 @@ class StreamRule:
     its manifests that lead elsewhere. `links_files`: a token's URL of a file is answered with a session link,
     as that of a manifest is. `created_field`
     names the field of the origin's JSON answer to POST that holds a new object's id; without it the answer's
-    Location does.
+    Location does. `networks`: who may watch where access is protected, and who needs no token where it is
+    private.
     """
 
     name: str
@@ -296,8 +312,45 @@ class Proxies:
 
 
 @dataclass(frozen=True, slots=True)
+class RpcRules:
+    """What the RPC gives to whom. `application` is the name of the one whose access tokens it makes.
+
+    `tokens` are the SHA-256 digests of the policy's API tokens. `public`: it is on the public listener too.
+    `require_stream`: access tokens are for added streams only. `whitelist_admits`: whoever is listed by an
+    added stream of access private needs no token. `public_url` is what viewers' URLs begin with.
+    """
+
+    application: str
+    tokens: frozenset[bytes] = field(default=frozenset(), repr=False)
+    public: bool = False
+    enveloped: bool = False
+    require_stream: bool = False
+    whitelist_admits: bool = False
+    public_url: str | None = None
+
+
+class Added(Protocol):
+    """The rules of streams that were added at runtime (`gate.core.added`)."""
+
+    def find(self, segments: tuple[str, ...]) -> StreamRule | None:
+        """The rule of the only stream that these segments can have, or None."""
+        ...
+
+    def yields(self, segments: tuple[str, ...], rule: StreamRule) -> bool:
+        """Whether the stream that is found gives way to a rule of the file that matches too."""
+        ...
+
+    def under(self, applications: Mapping[str, Application]) -> Added:
+        """The same with other applications."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
-    """Everything that a request is decided by."""
+    """Everything that a request is decided by.
+
+    `layouts` are those that an added stream may have, by name; `added` are the rules of such streams.
+    """
 
     rules: tuple[StreamRule, ...]
     applications: Mapping[str, Application]
@@ -306,18 +359,30 @@ class Policy:
     limits: Limits = Limits()
     proxies: Proxies = Proxies()
     version: str = ""
+    rpc: RpcRules | None = None
+    layouts: Mapping[str, Layout] = field(default_factory=dict, repr=False, compare=False)
+    added: Added | None = field(default=None, repr=False, compare=False)
     _index: Mapping[str | None, tuple[StreamRule, ...]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_index", _index_by_first(self.rules))
 
     def match(self, target: Target) -> tuple[StreamRule, dict[str, str]] | None:
-        """The first rule that matches, with its named parts; rules are tried in the order of the file."""
-        for rule in self._index.get(target.segments[0], self._index[None]):
-            parts = rule.pattern.match(target.segments)
+        """The rule of the target, with its named parts: the first of the file that matches.
+
+        An added stream comes before rules for streams at large, and after all others (`gate.core.added`).
+        """
+        segments, first = target.segments, None
+        found = None if self.added is None else self.added.find(segments)
+        for rule in self._index.get(segments[0], self._index[None]):
+            parts = rule.pattern.match(segments)
             if parts is not None:
-                return rule, parts
-        return None
+                first = first or (rule, parts)
+                if found is None or self.added is None or self.added.yields(segments, rule):
+                    return first
+        if found is None:
+            return None
+        return found, found.pattern.match(segments) or {}
 
     def with_keyring(self, name: str, keyring: Keyring) -> Policy:
         """The same policy with another keyring for the application `name`, which it must have."""
@@ -326,7 +391,15 @@ class Policy:
         rules = tuple(
             replace(rule, application=after) if rule.application is before else rule for rule in self.rules
         )
-        return replace(self, rules=rules, applications={**self.applications, name: after})
+        applications = {**self.applications, name: after}
+        added = None if self.added is None else self.added.under(applications)
+        return replace(self, rules=rules, applications=applications, added=added)
+
+    def with_added(self, added: Added | None) -> Policy:
+        """The same policy with these added streams and no others. Its rules are not indexed anew."""
+        policy = copy(self)
+        object.__setattr__(policy, "added", added)
+        return policy
 
 
 def _index_by_first(rules: Iterable[StreamRule]) -> dict[str | None, tuple[StreamRule, ...]]:

@@ -81,6 +81,7 @@ class TicketKeys:
         self._sealing = next(iter(self._ciphers))
         self._marking = {ticket_key_id(key): hashlib.sha256(b"gate mark key" + key).digest() for key in keys}
         self._visiting = {ticket_key_id(key): hashlib.sha256(b"gate visit key" + key).digest() for key in keys}
+        self._calling = {ticket_key_id(key): hashlib.sha256(b"gate api key" + key).digest() for key in keys}
 
     def seal(self, ticket: Ticket, nonce: bytes) -> str:
         """The ticket as text of ``A-Z a-z 0-9 - _``. `nonce` is 12 fresh random bytes."""
@@ -99,6 +100,11 @@ class TicketKeys:
     def visit_keys(self) -> Mapping[bytes, bytes]:
         """The keys of page sessions (`gate.core.visit`) by the ids of these keys: the first one writes."""
         return self._visiting
+
+    @property
+    def api_keys(self) -> Mapping[bytes, bytes]:
+        """The keys of API tokens (`gate.core.api_token`) by the ids of these keys: the first one writes."""
+        return self._calling
 
     def open(self, text: str) -> Ticket | Deny:
         """The ticket that `text` seals, or TICKET_INVALID for any other text."""

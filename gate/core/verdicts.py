@@ -35,7 +35,7 @@ class Place:
     `carrier` is how the ticket travels. `mark` is the text that a manifest marked the URL with, `seal` the one
     that stood in its path, and `held` the bytes that it stands for, as the mark says. `client` is the client
     key; `page` the same for this very path, by which a client's session of it is found. `visit` is the text of
-    a page session.
+    a page session. `admitted`: the client's address is one that needs no token here.
     """
 
     method: str
@@ -54,6 +54,12 @@ class Place:
     seal: str | None = None
     held: ByteRange | None = None
     visit: str | None = None
+    admitted: bool = False
+
+    @property
+    def guarded(self) -> bool:
+        """Whether tokens and links say what is served here; else none is read."""
+        return self.rule.access is Access.PRIVATE and not self.admitted
 
     @property
     def open(self) -> bool:

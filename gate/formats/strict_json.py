@@ -24,15 +24,35 @@ class _RefusedError(ValueError):
 
 def read_object(raw: bytes) -> dict[str, Any] | None:
     """The one JSON object in `raw`, or None for anything else, however it is broken."""
-    if not raw.startswith(b"{") or (raw.count(b"{") + raw.count(b"[") > DEEPEST and _depth(raw) > DEEPEST):
+    if not raw.startswith(b"{"):
         return None
     try:
-        value: dict[str, Any] = _DECODER.decode(raw.decode("utf-8"))
-        if b"\\u" in raw:
-            # Half of a surrogate pair is no character (RFC 7493, section 2.1), and no log could write it.
-            json.dumps(value, ensure_ascii=False).encode("utf-8")
+        value: dict[str, Any] = _read(raw, _DECODER)
     except (ValueError, RecursionError):
         return None
+    return value
+
+
+def read_value(raw: bytes) -> object:
+    """The one JSON value in `raw`, whatever it is; white space may stand around it. Else raises ValueError.
+
+    A whole number of more than 20 digits comes as a float: to those who ask for whole numbers it is none, and
+    they know which field to name.
+    """
+    try:
+        value: object = _read(raw, _WIDE_DECODER)
+    except (ValueError, RecursionError):
+        raise _RefusedError("not one JSON value in UTF-8 with every key once") from None
+    return value
+
+
+def _read(raw: bytes, decoder: json.JSONDecoder) -> Any:
+    if raw.count(b"{") + raw.count(b"[") > DEEPEST and _depth(raw) > DEEPEST:
+        raise _RefusedError
+    value = decoder.decode(raw.decode("utf-8"))
+    if b"\\u" in raw:
+        # Half of a surrogate pair is no character (RFC 7493, section 2.1), and no log could write it.
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
     return value
 
 
@@ -53,7 +73,14 @@ def _integer(text: str) -> int:
     return int(text)
 
 
+def _wide_integer(text: str) -> int | float:
+    return int(text) if len(text) <= _LONGEST_NUMBER else float(text)
+
+
 _DECODER: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse, parse_int=_integer)
+_WIDE_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_constant=_refuse, parse_int=_wide_integer
+)
 
 
 def _depth(raw: bytes) -> int:

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from gate.core.decision import vouched
 from gate.core.keys import UnknownKey
-from gate.core.policy import Access, Application
+from gate.core.policy import Application
 from gate.core.reasons import Deny, Reason
 from gate.core.ticket import INLINE_WARRANT, Ticket, TicketKeys, dump_warrant
 from gate.core.token import Format, Token
@@ -71,7 +71,7 @@ class Credentials:
 
         A Reference where the store has to be asked, by `resolve`.
         """
-        if place.token is None or place.application is None or place.rule.access is not Access.PRIVATE:
+        if place.token is None or place.application is None or not place.guarded:
             return None
         if place.open and place.ticket is None:
             return None
@@ -119,7 +119,7 @@ class Credentials:
 
     def visit(self, place: Place) -> Visit | Deny | None:
         """The page session that a request to `place` carries; None where it needs none, or carries none."""
-        if place.visit is None or place.application is None or place.rule.access is not Access.PRIVATE:
+        if place.visit is None or place.application is None or not place.guarded:
             return None
         name, now = place.application.name, time.time()
         visit = self._visits.get(name, place.visit)
@@ -151,7 +151,7 @@ class Credentials:
 
     def ticket(self, place: Place) -> Ticket | Deny | None:
         """What the link says that a request to `place` came under; None where it needs none, or has none."""
-        if place.ticket is None or place.rule.access is not Access.PRIVATE:
+        if place.ticket is None or not place.guarded:
             return None
         return self.open(place.ticket)
 

@@ -10,18 +10,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
 from aiohttp import web
 
+from gate.core.added import is_at_large, with_streams
 from gate.core.credentials import DEFAULT_SOURCES, Carrier
 from gate.core.decision import decide, locate, settle
 from gate.core.grants import Action
 from gate.core.keys import Keyring, UnknownKey
-from gate.core.policy import READING, Access, OnLimit, Policy
+from gate.core.policy import READING, OnLimit, Policy
 from gate.core.reasons import Deny, Reason
+from gate.core.stream import Entry
 from gate.core.target import Target
 from gate.core.ticket import Ticket, TicketKeys
 from gate.core.token import Token
@@ -79,8 +81,11 @@ class Gatekeeper:
         metrics: Metrics,
         cut: Callable[[asyncio.Transport], None],
         journal: Journal,
+        streams: Callable[[], Mapping[str, Entry] | None] = dict,
     ) -> None:
-        self._policy = policy
+        """`streams` gives the added streams as they are known now, None while they are not."""
+        self._added = streams
+        self._policy = with_streams(policy, streams() or {})
         self._credentials = credentials
         self._ledger = ledger
         self._control = control
@@ -104,8 +109,16 @@ class Gatekeeper:
 
     def adopt(self, policy: Policy) -> None:
         """Every request from now on is decided by `policy`; nothing verified under the old one is kept."""
-        self._policy = policy
+        self._policy = with_streams(policy, self._added() or {})
         self._credentials.forget(policy.limits.tokens_cached)
+
+    def adopt_streams(self, changed: frozenset[str]) -> None:
+        """Added streams have changed: every request from now on is decided by those that there are now.
+
+        What runs of these is cut where it may not run on. What was verified stays so.
+        """
+        self._policy = with_streams(self._policy, self._added() or {})
+        self._responses.cut_streams(changed, self._policy)
 
     def adopt_keyring(self, name: str, keyring: Keyring) -> None:
         """The tokens of the application `name` are verified with this ring from now on.
@@ -166,6 +179,8 @@ class Gatekeeper:
             return Deny(Reason.DRAINING)
         ask = Ask(request.method, request.raw_path, request.headers, record.peer.address)
         place = locate(ask, policy)
+        if self._added() is None and policy.rpc is not None and _may_be_added(place):
+            return Deny(Reason.STORE_UNAVAILABLE, "which streams were added is not known yet")
         if isinstance(place, Deny):
             return place
         record.place = place
@@ -174,7 +189,7 @@ class Gatekeeper:
         if (request.content_length or 0) > policy.limits.upload:
             return Deny(Reason.BODY_TOO_LARGE)
         silent_s = self._control.silent_s - _PEACE_S
-        if place.rule.access is Access.PRIVATE and silent_s > policy.sessions.outage_grace_s:
+        if place.guarded and silent_s > policy.sessions.outage_grace_s:
             # What was revoked meanwhile is not known here: after the grace nobody is let on.
             return Deny(Reason.STORE_UNAVAILABLE)
         ticket = self._credentials.ticket(place)
@@ -429,6 +444,13 @@ class Gatekeeper:
     def _end(self, transport: asyncio.Transport) -> None:
         self._metrics.sessions_ended.inc()
         self._cut(transport)
+
+
+def _may_be_added(place: Place | Deny) -> bool:
+    """Whether an added stream could say otherwise of a request. Who has a session link was judged by them."""
+    if isinstance(place, Deny):
+        return place.reason is Reason.NOT_SERVED
+    return place.ticket is None and is_at_large(place.rule, place.target.segments)
 
 
 def _reason_of(error: OriginError) -> Reason:

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
+from gate.core.added import goes_on, uid_at
+from gate.core.policy import Policy
 from gate.core.revocation import Revocations
 from gate.core.session import Known
 from gate.core.ticket import Ticket
@@ -270,14 +272,13 @@ class Responses:
         self._running: set[_Running] = set()
 
     def __len__(self) -> int:
-        return len(self._running)
+        """How many are not for everybody."""
+        return sum(not running.permit.public for running in self._running)
 
     @contextmanager
     def watch(self, permit: Permit, cut: Callable[[], None]) -> Iterator[None]:
-        """While inside, `cut` is called once the permit has ended, is revoked, or has lost its place."""
-        if permit.public:
-            yield
-            return
+        """While inside, `cut` is called once the permit has ended, is revoked, or has lost its place, and where
+        the stream that is watched is closed."""
         running = _Running(permit, cut)
         running.end_at(permit.ends_at)
         self._running.add(running)
@@ -292,6 +293,18 @@ class Responses:
         for running in list(self._running):
             if is_revoked(running.permit, revoked):
                 running.cut()
+
+    def cut_streams(self, uids: frozenset[str], policy: Policy) -> None:
+        """Ends what runs of these added streams, new, changed or gone, where `policy` serves it otherwise.
+
+        Who is cut and may still watch comes again.
+        """
+        for running in list(self._running):
+            place = running.permit.place
+            if uid_at(place.target.segments) in uids:
+                matched = policy.match(place.target)
+                if not goes_on(place.rule, None if matched is None else matched[0]):
+                    running.cut()
 
     def cut_playback(self, session: str, client: str) -> None:
         """Ends what runs of a playback that has lost its place."""

@@ -17,6 +17,7 @@ from typing import Final, Self
 
 from gate.api.admin import AdminApi
 from gate.api.operations import OperationsApi, Reloading
+from gate.api.rpc_api import RpcApi
 from gate.api.sessions import SessionsApi
 from gate.api.ziggeo import ZiggeoApi
 from gate.config.compile import Address, Config
@@ -32,6 +33,7 @@ from gate.proxy.ledger import Ledger
 from gate.proxy.origin import HttpUpstream
 from gate.proxy.published import PublishedKeys
 from gate.proxy.references import References
+from gate.proxy.streams import KnownStreams
 from gate.server.admin import AdminHandler
 from gate.server.health import Health, State
 from gate.server.kept_keys import KeptKeys
@@ -42,6 +44,7 @@ from gate.store.client import Client
 from gate.store.control import HEARTBEAT_S, Control
 from gate.store.listing import Listing
 from gate.store.sessions import Sessions
+from gate.store.streams import Streams
 from gate.wire.failures import Failures
 from gate.wire.metrics import Metrics
 from gate.wire.record import Journal
@@ -101,6 +104,13 @@ class Node:
         def forget(application: str, names: list[str]) -> None:
             references.forget(application, names)
 
+        def miss() -> None:
+            references.forget_all()
+            known.miss()
+
+        streams = Streams(patient)
+        known = KnownStreams(streams, self._take_streams)
+
         control = Control(
             patient,
             url,
@@ -109,12 +119,15 @@ class Node:
             on_renewed=extend,
             on_ticket_keys=self._take_ticket_keys,
             on_authtokens=forget,
-            on_missed=lambda: references.forget_all(),
+            on_streams=known.hear,
+            on_missed=miss,
         )
         authtokens = AuthTokens(client, control.tell_authtokens)
         references = References(authtokens, policy.limits.tokens_cached)
         stack.push_async_callback(control.stop)
         reachable = await self._follow(control, reachable)
+        stack.push_async_callback(known.stop)
+        reachable = await self._know(known, reachable)
         ledger = Ledger(lambda: self.config.policy, sessions, authtokens, control, playbacks, self.metrics)
         ledger.start(reachable=reachable)
         stack.push_async_callback(ledger.stop)
@@ -139,9 +152,12 @@ class Node:
             metrics=self.metrics,
             cut=cut,
             journal=journal,
+            streams=lambda: known.streams if known.whole else None,
         )
         # From here on it takes keys that are fetched, and ticket keys that the feed tells of.
         self.gatekeeper, self.keys = keeper, keys
+        self.config = replace(self.config, policy=keeper.policy)
+        rpc = RpcApi(streams, control, failures, lambda: keeper.tickets, known.learn)
         stack.push_async_callback(ledger.drain)
         health = Health(self._state(control, ledger, keeper, keys), patient, upstream)
         api = self._make_api(patient, control, keeper, references, health)
@@ -152,6 +168,8 @@ class Node:
                 lambda: self.config.admin_token,
                 lambda: self._faults(control, keeper),
                 lambda: [*self.notes, *keys.notes()],
+                rpc=rpc,
+                policy=lambda: keeper.policy,
             ).handle,
             _listener_limits(policy.limits),
             name="admin",
@@ -160,7 +178,7 @@ class Node:
         stack.push_async_callback(admin.stop)
         ziggeo = ZiggeoApi(authtokens, control, Failures(), credentials.issue_visit)
         public = Listener(
-            PublicHandler(keeper, ziggeo, journal).handle, _listener_limits(policy.limits), name="public"
+            PublicHandler(keeper, (ziggeo, rpc), journal).handle, _listener_limits(policy.limits), name="public"
         )
         await public.start(_where(config.listen))
         stack.push_async_callback(public.stop)
@@ -203,8 +221,8 @@ class Node:
         if restart_needed := config.fixed() != self._fixed:
             _log.warning("a change of addresses, store, state_dir, limits or session times needs a restart")
         policy = self.keys.follow(config.policy)
-        self.config, self.notes = replace(config, policy=policy), []
         self.gatekeeper.adopt(policy)
+        self.config, self.notes = replace(config, policy=self.gatekeeper.policy), []
         if config.ticket_keys:
             self.gatekeeper.adopt_ticket_keys(TicketKeys(config.ticket_keys))
         self.metrics.adopt(config.policy.version, time.time())
@@ -251,6 +269,16 @@ class Node:
             return False
         return reachable
 
+    async def _know(self, known: KnownStreams, reachable: bool) -> bool:
+        """Added streams are followed, from now on or from when the store is there; tells whether it is."""
+        try:
+            await known.start(reachable=reachable)
+        except StoreUnavailable as error:
+            self._start_without(error)
+            await known.start(reachable=False)
+            return False
+        return reachable
+
     def _start_without(self, error: StoreError) -> None:
         """Raises `error`, where there is no starting without the store."""
         if self.config.store is None or not (self.config.ticket_keys or self._kept_keys.read()):
@@ -275,6 +303,11 @@ class Node:
         if self.gatekeeper is not None and not self.config.ticket_keys:
             self._kept_keys.write(keys)
             self.gatekeeper.adopt_ticket_keys(TicketKeys(keys))
+
+    def _take_streams(self, changed: frozenset[str]) -> None:
+        if self.gatekeeper is not None:
+            self.gatekeeper.adopt_streams(changed)
+            self.config = replace(self.config, policy=self.gatekeeper.policy)
 
     def _take_keyring(self, name: str, keyring: Keyring) -> None:
         if self.gatekeeper is not None:
@@ -313,7 +346,7 @@ class Node:
         watch("gate_connections", "Open client connections", lambda: public.connections)
         watch("gate_sessions", "Sessions that are playing here", lambda: playbacks.sessions)
         watch("gate_playbacks", "Playbacks that this gate knows", lambda: len(playbacks))
-        watch("gate_responses", "Token-bound responses that are running", lambda: len(responses))
+        watch("gate_responses", "Responses that are running and not for everybody", lambda: len(responses))
         watch("gate_store_silent_seconds", "Since the store's feed was last heard", lambda: control.silent_s)
         watch("gate_store_away_seconds", "Since the store took nothing down", lambda: ledger.away_s)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 from aiohttp import web
 
-from gate.api.ziggeo import LONGEST_BODY, Route, ZiggeoApi
+from gate.api.claimed import ClaimingApi
 from gate.core.policy import Policy
 from gate.proxy.gatekeeper import Gatekeeper
 from gate.proxy.relay import respond
@@ -14,34 +16,39 @@ from gate.server.bodies import read_body
 from gate.wire.answers import cors_fields
 from gate.wire.record import Journal
 
+R = TypeVar("R")
+
 
 class PublicHandler:
-    """Answers requests of the public listener under the gatekeeper's policy."""
+    """Answers requests of the public listener under the gatekeeper's policy; the first API that claims one."""
 
-    def __init__(self, keeper: Gatekeeper, ziggeo: ZiggeoApi, journal: Journal) -> None:
+    def __init__(self, keeper: Gatekeeper, apis: Sequence[ClaimingApi[Any]], journal: Journal) -> None:
         self._keeper = keeper
-        self._ziggeo = ziggeo
+        self._apis = apis
         self._journal = journal
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         policy = self._keeper.policy
-        route = self._ziggeo.find(request.method, request.raw_path, policy)
         # A preflight is answered alike for everything, and so is who comes while the gate shuts down.
-        if route is None or request.method == "OPTIONS" or self._keeper.draining:
-            return await self._keeper.handle(request)
-        return await self._call(request, route, policy)
+        if request.method != "OPTIONS" and not self._keeper.draining:
+            for api in self._apis:
+                route = api.find(request.method, request.raw_path, policy)
+                if route is not None:
+                    return await self._call(request, api, route, policy)
+        return await self._keeper.handle(request)
 
-    async def _call(self, request: web.BaseRequest, route: Route, policy: Policy) -> web.StreamResponse:
+    async def _call(
+        self, request: web.BaseRequest, api: ClaimingApi[R], route: R, policy: Policy
+    ) -> web.StreamResponse:
         with self._journal.begin(request, policy) as record:
             cors = cors_fields(policy.cors, request.headers.get("Origin"))
-            body = await read_body(request, LONGEST_BODY)
+            body = await read_body(request, api.longest_body)
             if body is None:
-                told = self._ziggeo.too_large(record.request_id, cors)
+                told = api.too_large(record.request_id, cors)
             else:
                 record.receive(len(body))
-                address = record.peer.address
-                told = await self._ziggeo.answer(
-                    route, request.headers, address, body, policy, record.request_id, cors, time.time()
+                told = await api.answer(
+                    route, request.headers, record.peer, body, policy, record.request_id, cors, time.time()
                 )
             record.application = told.application
             record.decide("deny" if told.reason else "permit", told.reason)

@@ -44,6 +44,8 @@ SCRIPTS: Final = (
     "put_authtoken",
     "delete_authtoken",
     "drop_resource",
+    "put_stream",
+    "remove_stream",
 )
 OLDEST_REDIS: Final = (7, 0)
 # Errors by which a server says that it cannot serve now, though it answers.

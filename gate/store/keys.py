@@ -32,11 +32,14 @@ An object's shard is its own, because anybody may ask whose it is:
 
     gate:{n}:o:<object>           string  whose it is; <object> is a digest of application and resource
 
-and what every gate holds or follows, under one tag of its own:
+and what every gate holds or follows, under one tag of its own, so that a change and the news of it are one:
 
     gate:{control}:revoked        zset    an entry (core.revocation) -> when it may be forgotten (s; inf: never)
     gate:{control}:feed           stream  what has changed, for every gate to follow
     gate:{control}:ticket_keys    hash    key id -> key, for gates whose policy names none
+    gate:{control}:streams        hash    uid -> an added stream, as JSON (core.stream)
+    gate:{control}:generation     string  how often added streams have changed
+    gate:{control}:q:<request>    string  what a request did to an added stream, for a repetition of it
     gate:{control}:probe          string  nothing: a gate has asked whether anything can be written
 
 Everything in a shard has a TTL that outlasts what it guards, except for what has no end itself: the set of a
@@ -55,7 +58,14 @@ PREFIX: Final = "gate"
 REVOKED: Final = f"{PREFIX}:{{control}}:revoked"
 FEED: Final = f"{PREFIX}:{{control}}:feed"
 TICKET_KEYS: Final = f"{PREFIX}:{{control}}:ticket_keys"
+STREAMS: Final = f"{PREFIX}:{{control}}:streams"
+GENERATION: Final = f"{PREFIX}:{{control}}:generation"
 PROBE: Final = f"{PREFIX}:{{control}}:probe"
+
+
+def control_request(wish: str) -> str:
+    """The name of what a request did beside what every gate holds."""
+    return f"{PREFIX}:{{control}}:q:{wish}"
 
 
 def shard_prefix(shard: int) -> str:

@@ -17,7 +17,8 @@ import yaml
 from aiohttp import ClientSession
 from multidict import CIMultiDict
 
-from gate.api.ziggeo import Route, Told, ZiggeoApi
+from gate.api.claimed import Told
+from gate.api.ziggeo import Route, ZiggeoApi
 from gate.config.compile import load_config
 from gate.core.keys import Keyring
 from gate.core.policy import Application, Policy, Ziggeo
@@ -28,6 +29,7 @@ from gate.store.authtokens import AuthTokens
 from gate.store.client import Client
 from gate.store.control import Control
 from gate.wire.failures import Failures
+from gate.wire.peers import Peer
 
 SECRET = "a secret of more than thirty-two bytes, for tests"
 
@@ -199,7 +201,9 @@ class ZiggeoGate:
             headers.add("Content-type", kind)
         if auth is not None:
             headers.add("Authorization", auth)
-        told = await self.api.answer(route, headers, address, body, self.policy, "r1", CORS, now)
+        told = await self.api.answer(
+            route, headers, Peer(address, "http", "", ""), body, self.policy, "r1", CORS, now
+        )
         check_ziggeo_form(told)
         return ZiggeoGot(told)
 

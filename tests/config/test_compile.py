@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import textwrap
 from ipaddress import ip_network
 from pathlib import Path
@@ -14,7 +15,7 @@ from gate.core.credentials import Carrier
 from gate.core.grants import Action
 from gate.core.keys import Algorithm, Key
 from gate.core.media import Facts, Kind, Role
-from gate.core.policy import METHODS, Access, Foreign, ForwardedHeader, OnLimit, Proxies, SessionEnd
+from gate.core.policy import METHODS, Access, Foreign, ForwardedHeader, OnLimit, Proxies, RpcRules, SessionEnd
 from gate.core.published import KeySource
 from gate.core.target import Target, parse_target
 from gate.core.token import Bound, Format
@@ -303,6 +304,18 @@ def test_layouts_of_the_file_and_those_that_are_built_in(compile_text):
         assert rule.layout.read(target("/x/cam1/a.m3u8"), parts) == Facts("cam1", Role.MANIFEST, kind)
 
 
+def test_a_stream_that_is_added_may_have_a_layout_that_names_it_in_front(compile_text):
+    layouts = compile_text(f"""\
+        origins: {{archive: {{url: "http://127.0.0.1:9000"}}}}
+        applications: {{demo: {{keys: [{{kid: k1, secret: {SECRET}}}]}}}}
+        layouts:
+          own: [{{url: "/{{resource}}/{{from}}-{{to}}.m3u8", role: manifest, kind: dvr}}]
+        """).policy.layouts
+    assert {"own", "hls", "aipix", "flussonic", "object"} <= layouts.keys()
+    assert not {"xtream", "ziggeo"} & layouts.keys()
+    assert all(layout.name == name for name, layout in layouts.items())
+
+
 def test_what_an_application_asks_of_its_tokens(compile_text):
     terms = """issuers: [a, b], audiences: [tv], required_claims: [sub], require_bind: [ip, origin],
         max_session_limit: 9, max_concurrent: 2, max_usage: 90m"""
@@ -384,3 +397,18 @@ def test_the_files_that_it_names_are_told_also_where_it_is_wrong(tmp_path):
     with pytest.raises(ConfigError):
         load_config(path, {}, files)
     assert files == {tmp_path / "k.pem", tmp_path / "set.json"}
+
+
+def test_the_rpc_arrives(compile_text):
+    text = SHORTEST
+    assert compile_text(text).policy.rpc is None
+    token = "a-token-of-the-api"
+    plain = compile_text(f"{text}rpc: {{tokens: [{token}]}}\n").policy.rpc
+    digests = frozenset({hashlib.sha256(token.encode()).digest()})
+    assert plain == RpcRules("demo", digests)
+    assert token not in repr(plain)
+    full = compile_text(
+        f"{text}rpc: {{tokens: [{token}], listener: public, envelope: jsonrpc, require_stream: true, "
+        "whitelist_admits: true, application: demo, public_url: 'https://tv.example/'}\n"
+    ).policy.rpc
+    assert full == RpcRules("demo", digests, True, True, True, True, "https://tv.example")

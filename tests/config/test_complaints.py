@@ -4,6 +4,9 @@ import textwrap
 
 import pytest
 
+from gate.config.complaints import signing_complaints
+from gate.core.keys import Algorithm, Key, Keyring
+
 SECRET = "0123456789abcdef0123456789abcdef"
 SHORTEST = f"""\
 origins: {{archive: {{url: "http://127.0.0.1:9000"}}}}
@@ -206,3 +209,90 @@ def test_a_key_is_one_of_three_things(problems, key, problem):
     found = problems(text)
     assert [one for one in found if one.startswith(problem)], found
     assert len(found) == 1
+
+
+class TestRpc:
+    TOKENS = "tokens: [a-token-of-the-api]"
+    TWO = f"""\
+        origins: {{archive: {{url: "http://127.0.0.1:9000"}}}}
+        applications:
+          red: {{keys: [{{kid: k1, secret: {SECRET}}}], require_bind: [ip], required_claims: [sub, jti, iss]}}
+          blue: {{keys: [{{kid: k1, secret: {SECRET}}}], issuers: [us], required_claims: [iss, iat, grants]}}
+          shop:
+            formats: [ziggeo]
+            ziggeo: {{application_token: a, private_key: {SECRET}, encryption_key: {SECRET}}}
+        streams: [{{match: /**, access: none}}]
+        """
+
+    @pytest.mark.parametrize(
+        ("rpc", "expected"),
+        [
+            (TOKENS, []),
+            ("listener: public", ["nobody could call it: name some tokens"]),
+            ("tokens: [short]", ["expected at least 16 characters of ASCII that can be seen"]),
+            ("tokens: ['a token with blanks in it']", ["expected at least 16 characters"]),
+            (f"{TOKENS}, application: nobody", ["there is no application of this name; known are demo"]),
+            (f"{TOKENS}, public_url: tv.example", ["expected a URL such as"]),
+            (f"{TOKENS}, envelope: soap", ["envelope"]),
+        ],
+    )
+    def test_of_one_application(self, read, problems, rpc, expected):
+        text = f"{SHORTEST}rpc: {{{rpc}}}\n"
+        if not expected:
+            assert read(text).rpc.listener == "admin"
+            return
+        found = problems(text)
+        assert len(found) == len(expected)
+        assert all(part in problem for part, problem in zip(expected, found, strict=True))
+
+    @pytest.mark.parametrize("admin", ["{listen: unix:/run/admin.sock}", "{token: a token}"])
+    def test_operators_can_call_one_without_tokens(self, read, admin):
+        assert read(f"admin: {admin}\n{SHORTEST}rpc: {{}}\n").rpc.tokens == ()
+
+    @pytest.mark.parametrize(
+        ("application", "expected"),
+        [
+            ("", ["rpc: there are several applications: name one"]),
+            ("blue", []),
+            (
+                "red",
+                [
+                    "rpc: its application requires tokens to be bound (require_bind), and those are not",
+                    "rpc: its application requires claims that the tokens that it makes have not: iss, sub",
+                ],
+            ),
+            (
+                "shop",
+                ["rpc: the tokens that it makes are of the format jwt, which its application does not accept"],
+            ),
+        ],
+    )
+    def test_of_several(self, read, problems, application, expected):
+        named = f", application: {application}" if application else ""
+        text = f"{textwrap.dedent(self.TWO)}rpc: {{{self.TOKENS}{named}}}\n"
+        if expected:
+            assert sorted(problem.split(": ", 1)[1] for problem in problems(text)) == sorted(expected)
+        else:
+            assert read(text).rpc.application == "blue"
+
+    @pytest.mark.parametrize(("listener", "fine"), [("admin", True), ("public", False)])
+    @pytest.mark.parametrize("match", ["/api", "/api/**"])
+    def test_its_path_is_the_gates_own(self, read, problems, listener, fine, match):
+        text = f"{SHORTEST}rpc: {{{self.TOKENS}, listener: {listener}}}\nstreams: [{{match: {match}}}]\n"
+        if fine:
+            assert read(text)
+        else:
+            assert problems(text) == ["4:19: streams[0].match: /api/ is the gate's own path"]
+
+    def test_it_needs_a_key_that_signs(self, read):
+        file = read(f"{SHORTEST}rpc: {{{self.TOKENS}}}\n")
+        public = Keyring([Key("k", Algorithm.ES256, b"der")])
+        secret = Keyring([*public, Key("s", Algorithm.HS256, b"s" * 32)])
+        [(place, text)] = signing_complaints(file, {"demo": public})
+        assert (place, text) == (
+            ("rpc",),
+            "no key of the application demo can sign: access tokens cannot be made",
+        )
+        assert not list(signing_complaints(file, {"demo": secret}))
+        assert not list(signing_complaints(file, {}))
+        assert not list(signing_complaints(read(SHORTEST), {"demo": public}))

@@ -16,7 +16,11 @@ from gate.config.schema import policy_schema, render_schema
 CONFIG = Path(__file__).parents[2] / "config"
 SECRET = "a secret of more than thirty-two bytes, for tests"
 ENVIRON = {"GATE_SECRET": SECRET, "GATE_ADMIN_TOKEN": "a token"}
-ENVIRON |= {"ZIGGEO_PRIVATE_KEY": SECRET, "ZIGGEO_ENCRYPTION_KEY": SECRET}
+ENVIRON |= {
+    "ZIGGEO_PRIVATE_KEY": SECRET,
+    "ZIGGEO_ENCRYPTION_KEY": SECRET,
+    "GATE_API_TOKEN": "a-token-of-the-api",
+}
 
 
 class Tagged(yaml.SafeLoader):
@@ -40,6 +44,10 @@ def reference_text() -> str:
     text = (CONFIG / "gate.yaml").read_text("utf-8")
     shown, count = re.subn(r"    (?:jwks: \[\]|ziggeo: null)(\n    # \w+:\n(?:    #   .*\n)+)", show, text)
     assert count == 2
+    shown, count = re.subn(
+        r"rpc: null(\n# rpc:\n(?:#   .*\n)+)", lambda f: f[1].replace("\n# ", "\n").lstrip("\n"), shown
+    )
+    assert count == 1
     return shown.replace("formats: [jwt]", "formats: [jwt, ziggeo]")
 
 
@@ -200,7 +208,7 @@ class TestReference:
             "private_key",
             "encryption_key",
         }
-        own |= {"application", "origin", "token"}
+        own |= {"application", "origin", "token", "tokens"}
 
         def models_in(value: object) -> list[BaseModel]:
             items = value.values() if isinstance(value, dict) else value if isinstance(value, tuple) else ()

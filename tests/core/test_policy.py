@@ -11,7 +11,17 @@ from hypothesis import strategies as st
 from gate.core.grants import Action
 from gate.core.keys import Algorithm, Key, Keyring
 from gate.core.media import Facts, Role
-from gate.core.policy import METHODS, READING, Access, Application, Origin, Pattern, Policy, StreamRule
+from gate.core.policy import (
+    METHODS,
+    READING,
+    Access,
+    Application,
+    Origin,
+    Pattern,
+    Policy,
+    StreamRule,
+    Ziggeo,
+)
 from gate.core.target import Target, parse_target
 
 FAST = settings(max_examples=200, deadline=None)
@@ -221,3 +231,31 @@ def test_another_keyring_is_another_policy_and_nothing_else_changes() -> None:
     assert matched is not None
     assert matched[0].application is after.applications["demo"]
     assert policy.rules == rules
+
+
+@pytest.mark.parametrize(
+    ("pattern", "front", "meets"),
+    [
+        ("/a/b", ("a",), True),
+        ("/a/b", ("a", "b"), True),
+        ("/a", ("a",), True),
+        ("/a", ("a", "b"), False),
+        ("/a/**", ("a", "b"), True),
+        ("/{x}/b/**", ("a", "b"), True),
+        ("/{x}/c/**", ("a", "b"), False),
+        ("/**", ("a", "b"), True),
+        ("/*", ("a", "b"), False),
+    ],
+)
+def test_whether_a_pattern_matches_anything_at_a_place_or_below(
+    pattern: str, front: tuple[str, ...], meets: bool
+) -> None:
+    assert Pattern(pattern).meets(front) is meets
+
+
+def test_which_segments_of_a_pattern_are_literal() -> None:
+    assert [Pattern("/a/{x}/b/*/**").literal(at) for at in range(6)] == [True, False, True, False, False, False]
+
+
+def test_a_page_session_travels_as_its_players_name_it() -> None:
+    assert Ziggeo("token", "private", b"k" * 32).visit_parameter == "i07af2jp98rvoctt26y5egy3token"

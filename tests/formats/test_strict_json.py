@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gate.formats.strict_json import DEEPEST, read_object
+from gate.formats.strict_json import DEEPEST, read_object, read_value
 
 # The machine may be busy; what is asked is what comes out.
 UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -132,3 +132,46 @@ def test_every_object_of_plain_values_is_read_as_it_is(value: dict[str, object],
 @given(st.binary(max_size=200) | st.binary(max_size=200).map(lambda raw: b"{" + raw + b"}"))
 def test_total(raw: bytes) -> None:
     assert isinstance(read_object(raw), dict | None)
+
+
+ANY = {
+    b" [1, {}]\n": [1, {}],
+    b'"x"': "x",
+    b"0": 0,
+    b"null": None,
+    b"18446744073709551616": 2**64,
+    b"1" * 21: float("1" * 21),
+    b"9" * 5000: float("inf"),
+    b"-" + b"9" * 5000: float("-inf"),
+}
+
+
+@pytest.mark.parametrize(("raw", "value"), ANY.items(), ids=lambda each: repr(each)[:20])
+def test_any_value(raw: bytes, value: object) -> None:
+    read = read_value(raw)
+    assert read == value
+    assert type(read) is type(value)
+
+
+SOUND = {"an array", "a text", "a number", "null", "white space before it", "an endless number"}
+
+
+@pytest.mark.parametrize(
+    "raw", [raw for name, raw in BAD.items() if name not in {*SOUND, "a number of 21 digits"}]
+)
+def test_what_is_no_value(raw: bytes) -> None:
+    with pytest.raises(ValueError, match="not one JSON value"):
+        read_value(raw)
+
+
+@UNHURRIED
+@given(JSON)
+def test_every_value_is_read_as_it_is(value: object) -> None:
+    assert read_value(json.dumps(value).encode()) == value
+
+
+def test_values_have_a_limit_of_nesting_too() -> None:
+    assert read_value(b"[" * DEEPEST + b"]" * DEEPEST)
+    for raw in (b"[" * (DEEPEST + 1) + b"]" * (DEEPEST + 1), b"[" * 10**5):
+        with pytest.raises(ValueError, match="not one JSON value"):
+            read_value(raw)

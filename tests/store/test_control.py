@@ -370,3 +370,17 @@ class TestTelling:
             ("session", None, "token"),
         ]
         await control.stop()
+
+    async def test_an_added_stream_that_changes_reaches_every_gate(
+        self, store_url: str, other: Client, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        heard: list[str] = []
+        control = Control(other, store_url, lambda: None, on_streams=heard.append)
+        await control.start()
+        await other.call("XADD", FEED, "*", "stream", b"\xff", "generation", 1)
+        await other.call("XADD", FEED, "*", "stream", "cam1", "generation", 2)
+        await other.call("XADD", FEED, "*", "stream", "cam2")
+        await until(lambda: len(heard) == 2, 20)
+        assert heard == ["cam1", "cam2"]
+        assert "cannot be read" in caplog.text
+        await control.stop()

@@ -14,8 +14,9 @@ import pytest_asyncio
 from redis.crc import key_slot
 
 from gate.core.grants import Action, Grant, Grants
-from gate.core.policy import OnLimit
+from gate.core.policy import Access, OnLimit
 from gate.core.session import SHARDS, Resume, session_id, shard_of, shard_of_session
+from gate.core.stream import Stream
 from gate.core.ticket import Ticket
 from gate.core.token import Format, Token, Warrant, subject_owner, token_id
 from gate.core.verdicts import Opened, Opening, Renewal
@@ -26,6 +27,7 @@ from gate.store.embedded import find_binary
 from gate.store.keys import FEED, REVOKED, TICKET_KEYS, ShardKeys, lease, naming, shard_prefix
 from gate.store.listing import Listing, Mark
 from gate.store.sessions import Playback, Sessions
+from gate.store.streams import Streams
 
 
 def crc16(octets: bytes) -> int:
@@ -200,6 +202,11 @@ class TestCluster:
         assert len(await control.ticket_keys()) == 1
         assert (await client.script("snapshot", [REVOKED, FEED], []))[1:] == [b"t:x", b"inf"]
         await control.stop()
+        streams = Streams(client)
+        assert await streams.add(Stream("cam1", "http://a", "aipix", True, Access.PRIVATE, (), None, "demo"))
+        assert await streams.update("cam1", {"enabled": False})
+        assert len((await streams.read_all())[0]) == 1
+        assert await streams.remove("cam1")
         names = [key.decode() for key in await client.call("KEYS", "*")]
         assert {name.split(":")[1] for name in names} >= {"{control}"}
         assert len({slot(name) for name in names}) > 10

@@ -10,16 +10,27 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gate.core.decision import ticket_of
-from gate.core.policy import OnLimit
+from gate.core.policy import Access, OnLimit
 from gate.core.session import Resume, shard_of, shard_of_session
+from gate.core.stream import Stream
 from gate.core.token import digest
 from gate.core.verdicts import Opened
 from gate.store.authtokens import AuthToken, AuthTokens
 from gate.store.client import SCRIPTS
 from gate.store.control import Control
-from gate.store.keys import FEED, REVOKED, ShardKeys, naming, object_name, shard_prefix
+from gate.store.keys import (
+    FEED,
+    GENERATION,
+    REVOKED,
+    STREAMS,
+    ShardKeys,
+    naming,
+    object_name,
+    shard_prefix,
+)
 from gate.store.listing import Listing, Mark
 from gate.store.sessions import LEEWAY_S
+from gate.store.streams import Streams
 
 if TYPE_CHECKING:
     from tests.store.conftest import Desk
@@ -201,17 +212,50 @@ async def drop_resource_told(desk: Desk) -> object:
     return await drop_resource(desk, made.digest, made=made)
 
 
+CAM = Stream("cam1", "http://a", "aipix", True, Access.PRIVATE, (), None, "demo")
+
+
+async def put_stream_new(desk: Desk) -> object:
+    return await Streams(desk.client).add(CAM)
+
+
+async def put_stream_taken(desk: Desk) -> object:
+    await put_stream_new(desk)
+    return await put_stream_new(desk)
+
+
+async def put_stream_changed(desk: Desk) -> object:
+    await put_stream_new(desk)
+    return await Streams(desk.client).update("cam1", {"enabled": False})
+
+
+async def put_stream_missing(desk: Desk) -> object:
+    return await Streams(desk.client).update("cam1", {"enabled": False})
+
+
+async def remove_stream_held(desk: Desk) -> object:
+    await put_stream_new(desk)
+    return await Streams(desk.client).remove("cam1")
+
+
+async def remove_stream_missing(desk: Desk) -> object:
+    return await Streams(desk.client).remove("cam1")
+
+
 ACTS: list[Act] = [
     *(open_new, open_resumed, open_refused, open_visit, open_visit_again, open_visit_over, open_visit_refused),
     *(commit_first, commit_visit, commit_evicting, commit_busy, commit_over_limit),
     *(give_back_none, extend_counted, extend_refused, own, own_refused, renew_held_and_lost, close),
     *(revoke, snapshot, list_playing, put_authtoken, put_authtoken_changed, put_authtoken_refused),
     *(delete_authtoken, delete_authtoken_refused, drop_resource, drop_resource_told),
+    *(put_stream_new, put_stream_taken, put_stream_changed),
+    *(put_stream_missing, remove_stream_held, remove_stream_missing),
 ]
 # Those whose first answer says no more than that to a repetition. What a token is now is asked for anew.
 FIRST: list[Act] = [
     *(commit_first, commit_visit, commit_evicting, extend_counted, open_new, open_visit, open_visit_again, own),
     *(delete_authtoken, drop_resource, drop_resource_told),
+    *(put_stream_new, put_stream_changed, remove_stream_held),
 ]
 
 
@@ -225,6 +269,7 @@ async def test_delivered_again_it_says_the_same_and_changes_nothing(desk: Desk, 
     await act(desk)
     first = await desk.client.deliver_again()
     before, feed = await desk.everything(), await desk.client.call("XLEN", FEED)
+    streams = await added(desk)
     await asyncio.sleep(0.02)
     again = await desk.client.deliver_again()
     assert without_now(again) == without_now(first)
@@ -235,6 +280,7 @@ async def test_delivered_again_it_says_the_same_and_changes_nothing(desk: Desk, 
     # What was to be kept for so long from now on is, from now on.
     assert all(after[key][0] - before[key][0] < 1000 for key in after)
     assert await desk.client.call("XLEN", FEED) == feed
+    assert await added(desk) == streams
 
 
 @pytest.mark.parametrize("act", FIRST)
@@ -251,6 +297,11 @@ async def test_the_very_first_delivery_says_it_too(desk: Desk, act: Act) -> None
     await act(desk)
     await asyncio.sleep(0.01)
     assert without_now(await desk.client.deliver_again()) == without_now(answers[-1])
+
+
+async def added(desk: Desk) -> object:
+    """What the store holds of added streams, and how often they have changed."""
+    return await desk.client.call("HGETALL", STREAMS), await desk.client.call("GET", GENERATION)
 
 
 def without_now(answer: Any) -> Any:
