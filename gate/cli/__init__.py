@@ -3,8 +3,8 @@
 Each command is a module of its own that is imported when it is called, and imports what it needs when it
 runs: asking for help costs no more than click. A module `gate.cli.<name>` gives its command as `command`.
 
-Statuses: 0 done, 1 refused (`gate explain`, `gate demo --check`), 2 not possible as asked, with a line on
-stderr that says why; 130 interrupted.
+Statuses: 0 done, 1 refused (`gate explain`, `gate rpc`, `gate demo --check`), 2 not possible as asked, with a
+line on stderr that says why; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "sessions": "See who is watching what, and end it.",
     "revoke": "Revoke tokens, subjects or sessions.",
     "reload": "Have a running gate read its policy again.",
+    "rpc": "Call the JSON-RPC API of a running gate.",
     "explain": "Say how a request would be decided, and why.",
     "clip": "Print a manifest as a token would see it.",
     "demo": "Watch a live stream pass through the gate.",

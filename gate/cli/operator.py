@@ -111,34 +111,37 @@ class Gate:
         raise UsageError(detail) if status in (400, 404) else GateError(detail)
 
 
-def find_gate(config_path: Path | None, admin_url: str | None) -> Gate:
-    """The gate that the options name. Raises UsageError, or ConfigError for a policy that is not right."""
+def find_gate(config_path: Path | None, admin_url: str | None, option: str = "--admin") -> Gate:
+    """The gate that the options name. Raises UsageError, or ConfigError for a policy that is not right.
+
+    `option` is what the command calls the one of `admin_url`.
+    """
     token = os.environ.get(_TOKEN) or None
     if config_path is None and admin_url is None:
-        raise UsageError("name the gate: its policy with --config, or its admin listener with --admin")
+        raise UsageError(f"name the gate: its policy with --config, or its admin listener with {option}")
     if config_path is not None:
         config = load_policy(config_path)
         token = config.admin_token or token
         if admin_url is None:
-            admin_url = _reachable(config.admin_listen)
+            admin_url = _reachable(config.admin_listen, option)
     assert admin_url is not None
-    _check(admin_url)
+    _check(admin_url, option)
     return Gate(admin_url.rstrip("/"), token)
 
 
-def _reachable(listen: Any) -> str:
+def _reachable(listen: Any, option: str) -> str:
     """How to reach what listens there; all interfaces include loopback."""
     from gate.config.values import UnixAddress
 
     if isinstance(listen, UnixAddress):
         return f"unix:{listen.path}"
     if not listen.port:
-        raise UsageError("the policy's admin.listen takes any free port: name the one it took with --admin")
+        raise UsageError(f"the policy's admin.listen takes any free port: name the one it took with {option}")
     host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(listen.host, listen.host)  # noqa: S104
     return f"http://[{host}]:{listen.port}" if ":" in host else f"http://{host}:{listen.port}"
 
 
-def _check(url: str) -> None:
+def _check(url: str, option: str) -> None:
     try:
         parts = urlsplit(url)
         fits = parts.scheme == "unix" or (
@@ -147,7 +150,7 @@ def _check(url: str) -> None:
     except ValueError:
         fits = False
     if not fits or parts.query or parts.fragment or parts.username or parts.password:
-        raise UsageError("--admin takes http://HOST:PORT, https://HOST:PORT or unix:/PATH")
+        raise UsageError(f"{option} takes http://HOST:PORT, https://HOST:PORT or unix:/PATH")
 
 
 def _connect(address: str) -> HTTPConnection:

@@ -26,7 +26,7 @@ def test_help_names_every_command_and_loads_none(run):
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=30).returncode == 0
 
 
-@pytest.mark.parametrize("name", ["serve", "check", "token", "explain", "revoke", "reload", "schema"])
+@pytest.mark.parametrize("name", ["serve", "check", "token", "explain", "revoke", "reload", "rpc", "schema"])
 def test_each_command_has_help_with_examples(run, name):
     result = run(name, "--help")
     assert result.exit_code == 0
