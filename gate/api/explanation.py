@@ -14,7 +14,7 @@ from typing import Final
 from gate.api.presented import LookedUp, open_ticket, present, read_page, read_presented, say_sources
 from gate.core.decision import Trace, decide, locate
 from gate.core.grants import Action
-from gate.core.policy import Access, Policy
+from gate.core.policy import Policy
 from gate.core.reasons import Deny, Reason
 from gate.core.revocation import Revocations
 from gate.core.session import Resume

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 from gate.core.decision import Trace, locate
 from gate.core.keys import UnknownKey
-from gate.core.policy import Access, Application, Policy
+from gate.core.policy import Application, Policy
 from gate.core.reasons import Deny, Reason
 from gate.core.ticket import Ticket, TicketKeys
 from gate.core.token import Format, Token
@@ -53,7 +53,7 @@ async def look_up(
     `text` is the token that was handed in beside the request, if any.
     """
     place = locate(ask, policy)
-    if isinstance(place, Deny) or place.application is None or place.rule.access is not Access.PRIVATE:
+    if isinstance(place, Deny) or place.application is None or not place.guarded:
         return LookedUp()
     application = place.application
     ticket = None if place.ticket is None else tickets.open(place.ticket)

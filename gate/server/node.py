@@ -157,7 +157,7 @@ class Node:
         # From here on it takes keys that are fetched, and ticket keys that the feed tells of.
         self.gatekeeper, self.keys = keeper, keys
         self.config = replace(self.config, policy=keeper.policy)
-        rpc = RpcApi(streams, control, failures, lambda: keeper.tickets, known.learn)
+        rpc = RpcApi(streams, control, Failures(), lambda: keeper.tickets, known.learn)
         stack.push_async_callback(ledger.drain)
         health = Health(self._state(control, ledger, keeper, keys), patient, upstream)
         api = self._make_api(patient, control, keeper, references, health)
