@@ -78,7 +78,7 @@ def run(*arguments: object) -> tuple[int, str]:
 @pytest.fixture
 def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
     """Writes a policy of README, and what it leaves out."""
-    for name in ("GATE_SECRET", "ZIGGEO_PRIVATE_KEY", "ZIGGEO_ENCRYPTION_KEY"):
+    for name in ("GATE_SECRET", "GATE_API_TOKEN", "ZIGGEO_PRIVATE_KEY", "ZIGGEO_ENCRYPTION_KEY"):
         monkeypatch.setenv(name, SECRET)
 
     def make(text: str) -> Path:
