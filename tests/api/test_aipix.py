@@ -115,6 +115,7 @@ BOUNDS = [(False, False), (True, False), (False, True), (True, True)]
 class TestTable:
     """Every combination of live, dvr and copy, with and without from and to."""
 
+    @pytest.mark.timed
     @pytest.mark.parametrize(("bounded_from", "bounded_to"), BOUNDS)
     async def test_of_rights_and_bounds(
         self, gate: Any, origin: str, call_rpc: Any, play: Play, bounded_from: bool, bounded_to: bool
