@@ -79,7 +79,7 @@ def run(*arguments: object) -> tuple[int, str]:
 def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
     """Writes a policy of README, and what it leaves out."""
     for name in ("GATE_SECRET", "GATE_API_TOKEN", "ZIGGEO_PRIVATE_KEY", "ZIGGEO_ENCRYPTION_KEY"):
-        monkeypatch.setenv(name, SECRET)
+        monkeypatch.setenv(name, SECRET.replace(" ", "-"))
 
     def make(text: str) -> Path:
         names = re.findall(r"^([a-z_]+):", text, re.MULTILINE)
