@@ -1,11 +1,13 @@
 """What an access token costs that is asked for over JSON-RPC: CPU time of this process, from the bytes of the
-body to those of the answer, beside PyJWT's encode of the same claims in the same run. Asserts no times.
+body to those of the answer, beside PyJWT's encode of the same claims in the same run; and how long callers wait
+for one of a running gate, beside a bare aiohttp server that does nothing but PyJWT's encode. Asserts no times.
 
 python -m pytest tests/bench/bench_mint.py -m bench -s
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
 import statistics
@@ -15,6 +17,7 @@ from typing import Any
 
 import jwt as pyjwt
 import pytest
+from aiohttp import ClientSession, web
 
 from gate.api.rpc import Rpc, read_call
 from gate.api.rpc_methods import Method
@@ -93,3 +96,49 @@ def test_mint() -> None:
         f"{1e8 / batch:,.0f}; signing alone {signing:.1f} us, PyJWT's encode {peer:.1f} us: ratio "
         f"{whole / peer:.2f} for the whole, {signing / peer:.2f} for signing; a refusal {refused:.1f} us"
     )
+
+
+API_TOKEN = "a-token-of-the-api-for-a-bench"
+CALLERS, CALLS = 8, 250
+
+
+async def wait_ms(http: ClientSession, url: str) -> tuple[float, list[float]]:
+    """Answers a second to callers that each ask one after the other, and how long each answer took."""
+    took: list[float] = []
+    headers, body = {"Authorization": f"Bearer {API_TOKEN}"}, call(PARAMS)
+
+    async def ask_often() -> None:
+        for _ in range(CALLS):
+            began = time.perf_counter()
+            async with http.post(url, data=body, headers=headers) as got:
+                assert got.status == 200
+                await got.read()
+            took.append((time.perf_counter() - began) * 1000)
+
+    began = time.perf_counter()
+    await asyncio.gather(*(ask_often() for _ in range(CALLERS)))
+    return CALLERS * CALLS / (time.perf_counter() - began), sorted(took)
+
+
+async def test_under_load(start_gate: Any, start_origin: Any, http: ClientSession) -> None:
+    async def sign(request: web.BaseRequest) -> web.StreamResponse:
+        claims = json.loads(await request.content.read())["params"]
+        return web.json_response(pyjwt.encode(claims, KEY.material, "HS256", headers={"kid": KEY.kid}))
+
+    peer, _ = await start_origin(sign)
+    gate = await start_gate(peer, rpc={"listener": "public", "tokens": [API_TOKEN]})
+    rates: dict[str, list[float]] = {"gate": [], "aiohttp and PyJWT": []}
+    waits: dict[str, list[float]] = {name: [] for name in rates}
+    for _ in range(4):
+        for name, url in zip(rates, (f"{gate.url}/api/", f"{peer}/api/"), strict=True):
+            rate, took = await wait_ms(http, url)
+            rates[name].append(rate)
+            waits[name] += took
+    for name, took in waits.items():
+        p50, p99 = statistics.median(took), statistics.quantiles(took, n=100)[98]
+        rate = statistics.median(rates[name])
+        print(
+            f"\n{name}: {rate:,.0f} a second to {CALLERS} callers in this process, p50 {p50:.1f}, p99 {p99:.1f} ms"
+        )
+    ratio = statistics.median(rates["gate"]) / statistics.median(rates["aiohttp and PyJWT"])
+    print(f"ratio {ratio:.2f}")
