@@ -137,8 +137,7 @@ async def test_under_load(start_gate: Any, start_origin: Any, http: ClientSessio
     for name, took in waits.items():
         p50, p99 = statistics.median(took), statistics.quantiles(took, n=100)[98]
         rate = statistics.median(rates[name])
-        print(
-            f"\n{name}: {rate:,.0f} a second to {CALLERS} callers in this process, p50 {p50:.1f}, p99 {p99:.1f} ms"
-        )
+        asked = f"{rate:,.0f} a second to {CALLERS} callers in this process"
+        print(f"\n{name}: {asked}, p50 {p50:.1f}, p99 {p99:.1f} ms")
     ratio = statistics.median(rates["gate"]) / statistics.median(rates["aiohttp and PyJWT"])
     print(f"ratio {ratio:.2f}")
