@@ -97,6 +97,14 @@ class TestFinding:
         shown = [headers["Authorization"].removeprefix("Bearer that-of-the-") for headers in api.headers]
         assert shown == ["policy", "environment", "command", "operators"]
 
+    def test_where_the_policy_leads_its_own_token_is_shown(self, run, write_policy, api, monkeypatch):
+        monkeypatch.setenv("GATE_API_TOKEN", "that-of-the-environment")
+        listen = api.url.removeprefix("http://")
+        run("rpc", "--config", write_policy(admin={"listen": listen, "token": "that-of-the-policy"}))
+        run("rpc", "--config", write_policy(admin={"listen": listen}))
+        shown = [headers["Authorization"].removeprefix("Bearer that-of-the-") for headers in api.headers]
+        assert shown == ["policy", "environment"]
+
 
 class TestRefusals:
     @pytest.mark.parametrize(
