@@ -1,8 +1,8 @@
 """The one place where the decision meets I/O: a request in, an answer out.
 
-For a session that this worker knows, the whole way from bytes to Permit is synchronous. The store is asked
-when a session opens and when its first media is about to leave; such a call runs in a task of its own, so
-that a client that leaves cannot cancel it between counting and noting.
+What becomes of it is judged (`gate.proxy.judge`), and here it is done: forwarded, redirected or refused. A
+call of the store runs in a task of its own, so that a client that leaves cannot cancel it between counting and
+noting.
 """
 
 from __future__ import annotations
@@ -11,30 +11,25 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Final
 
 from aiohttp import web
 
-from gate.core.added import is_at_large, with_streams
+from gate.core.added import with_streams
 from gate.core.credentials import DEFAULT_SOURCES, Carrier
-from gate.core.decision import decide, locate, settle
 from gate.core.grants import Action
-from gate.core.keys import Keyring, UnknownKey
+from gate.core.keys import Keyring
 from gate.core.policy import READING, OnLimit, Policy
 from gate.core.reasons import Deny, Reason
 from gate.core.stream import Entry
 from gate.core.target import Target
-from gate.core.ticket import Ticket, TicketKeys
-from gate.core.token import Token
-from gate.core.verdicts import Admit, Ask, Issue, Opened, Permit, Place
-from gate.core.visit import Visit
-from gate.core.writes import asks_ownership
-from gate.errors import OriginError, StoreError, StoreUnavailable
-from gate.formats import Reference
+from gate.core.ticket import TicketKeys
+from gate.core.verdicts import Issue, Permit, Place
+from gate.errors import OriginError, StoreError
 from gate.media.links import Links
 from gate.proxy.carrier import session_cookie, session_link
 from gate.proxy.credentials import Credentials
+from gate.proxy.judge import Judge, facts_of, shorten
 from gate.proxy.known import Playbacks, Responses, is_revoked
 from gate.proxy.ledger import Ledger
 from gate.proxy.manifest import Body, is_read, prepare
@@ -44,24 +39,21 @@ from gate.proxy.ownership import (
     is_whole,
     name_created,
     names_destroyed,
-    names_of,
     reads_answer,
 )
 from gate.proxy.published import PublishedKeys
 from gate.proxy.relay import relay, respond
 from gate.proxy.session_api import SessionApi
 from gate.proxy.uploads import Upload
-from gate.store.control import HEARTBEAT_S, Control
+from gate.store.control import Control
 from gate.wire.answers import Fields, cors_fields, preflight, problem, redirect
 from gate.wire.headers import for_origin
 from gate.wire.metrics import Metrics
 from gate.wire.record import Journal, Record
 
 _log: Final = logging.getLogger("gate.proxy")
-# How long the store's feed may be silent in peace: between two heartbeats, of which one may be late.
 # What asks for a delta update (RFC 8216bis, section 6.2.5.1).
 _DELTA: Final = frozenset({"_HLS_skip"})
-_PEACE_S: Final = 2 * HEARTBEAT_S
 
 
 class Gatekeeper:
@@ -95,6 +87,7 @@ class Gatekeeper:
         self._metrics = metrics
         self._cut = cut
         self._journal = journal
+        self._judge = Judge(credentials, ledger, control, playbacks, streams)
         self._api = SessionApi(ledger, control, keys, self._credentials)
         self.draining = False
 
@@ -153,7 +146,9 @@ class Gatekeeper:
             if asked is not None and not self.draining:
                 answer = await self._api.answer(request, asked, policy, record, cors)
                 return self._refuse(record, answer, cors) if isinstance(answer, Deny) else respond(answer)
-            verdict = await self._judge(request, policy, record)
+            verdict: Permit | Issue | Deny = Deny(Reason.DRAINING)
+            if not self.draining:
+                verdict = await self._judge.judge(request, policy, record)
             if isinstance(verdict, Permit):
                 return await self._forward(request, verdict, policy, record, cors)
         except StoreError as error:
@@ -173,100 +168,6 @@ class Gatekeeper:
             link = session_link(policy.sessions, text, verdict.place)
             return respond(redirect(link, record.request_id, cors, cookie))
         return self._refuse(record, verdict, cors)
-
-    async def _judge(self, request: web.BaseRequest, policy: Policy, record: Record) -> Permit | Issue | Deny:
-        if self.draining:
-            return Deny(Reason.DRAINING)
-        ask = Ask(request.method, request.raw_path, request.headers, record.peer.address)
-        place = locate(ask, policy)
-        if self._added() is None and policy.rpc is not None and _may_be_added(place):
-            return Deny(Reason.STORE_UNAVAILABLE, "which streams were added is not known yet")
-        if isinstance(place, Deny):
-            return place
-        record.place = place
-        if request.body_exists and request.method in READING:
-            return Deny(Reason.BODY_NOT_ALLOWED)
-        if (request.content_length or 0) > policy.limits.upload:
-            return Deny(Reason.BODY_TOO_LARGE)
-        silent_s = self._control.silent_s - _PEACE_S
-        if place.guarded and silent_s > policy.sessions.outage_grace_s:
-            # What was revoked meanwhile is not known here: after the grace nobody is let on.
-            return Deny(Reason.STORE_UNAVAILABLE)
-        ticket = self._credentials.ticket(place)
-        if isinstance(ticket, Deny):
-            if place.carrier is not Carrier.COOKIE or place.token is None:
-                return ticket
-            # An old cookie is no say against a token.
-            ticket = None
-        if ticket is not None:
-            record.session = ticket.session
-            place = self._credentials.vouched(place, ticket)
-            if isinstance(place, Deny):
-                return place
-            if ticket.referrer is not None and ticket.warrant is None:
-                ticket = replace(ticket, warrant=await self._ledger.warrant(ticket))
-            ticket = await self._credentials.follow(ticket, place)
-            if isinstance(ticket, Deny):
-                return ticket
-        token = self._credentials.token(place, ask.address)
-        if isinstance(token, UnknownKey):
-            token = await self._credentials.late_token(place, token, ticket)
-        elif isinstance(token, Reference):
-            token = await self._credentials.resolve(token, place.application, ask.address)
-        if isinstance(token, Deny):
-            return token
-        visit = self._credentials.visit(place) if ticket is None else None
-        if isinstance(visit, Deny):
-            return visit
-        return await self._decide(request, ask, place, token, ticket, visit)
-
-    async def _decide(
-        self,
-        request: web.BaseRequest,
-        ask: Ask,
-        place: Place,
-        token: Token | None,
-        ticket: Ticket | None,
-        visit: Visit | None,
-    ) -> Permit | Issue | Deny:
-        ledger, now = self._ledger, time.time()
-        known, warrant = None, None
-        if ticket is not None:
-            known = self._playbacks.find(ticket.session, place.client)
-            over = ticket.ends_at is not None and ticket.ends_at <= now
-            if known is None and over and ticket.subject is not None:
-                # Another gate may have renewed it; only a subject's session can be.
-                ticket = await ledger.revive(ticket)
-            if ticket.warrant is None:
-                ticket = replace(ticket, warrant=await ledger.warrant(ticket))
-            warrant = ticket.warrant
-        elif token is not None and visit is not None:
-            known = self._playbacks.find(visit.session_of(token), place.client)
-            warrant = token.warrant
-        elif token is not None:
-            known = self._playbacks.find_by_token(token.id, place.client)
-            warrant = token.warrant
-        owned, application = False, place.application
-        session = ticket.session if ticket is not None else known.session if known is not None else None
-        owner = session if visit is None else visit.name
-        if owner and application and warrant is not None and asks_ownership(place, warrant):
-            owned = await ledger.owns(application.name, names_of(place), owner)
-        revoked = self._control.revoked
-        verdict = decide(ask, place, token, ticket, known, revoked, now, owned=owned, visit=visit)
-        if isinstance(verdict, Admit):
-            opening = verdict.opening
-            return settle(
-                verdict, await ledger.open(opening, _facts(ask.address, request, place, opening.token.subject))
-            )
-        if isinstance(verdict, Permit) and verdict.renew is not None:
-            try:
-                outcome = await ledger.extend(verdict.renew)
-            except StoreUnavailable:
-                # It goes on as it was; the token comes again with the next request.
-                return verdict
-            if isinstance(outcome, Opened):
-                verdict = replace(verdict, ends_at=outcome.ends_at, renewed_by=verdict.renew.token.id)
-        return verdict
 
     async def _forward(
         self, request: web.BaseRequest, permit: Permit, policy: Policy, record: Record, cors: Fields
@@ -393,7 +294,7 @@ class Gatekeeper:
             unsent = None
             record.send(size)
 
-        watched = _short(place.facts.resource, 256) if reply.status in (200, 206) else ""
+        watched = shorten(place.facts.resource, 256) if reply.status in (200, 206) else ""
         with self._playbacks.running(permit.session, place.client, watched):
             try:
                 stall_s = policy.limits.stall_timeout_s
@@ -409,7 +310,7 @@ class Gatekeeper:
             return permit, False
         application = permit.place.application
         on_limit = OnLimit.REJECT if application is None else application.on_limit
-        facts = _facts(record.peer.address, request, permit.place, permit.commit.subject)
+        facts = facts_of(record.peer.address, request, permit.place, permit.commit.subject)
         verdict, first = await self._ledger.commit(permit, on_limit, facts)
         if isinstance(verdict, Permit) and verdict.session is not None and verdict.ends_at != permit.ends_at:
             # It was renewed since its link was made, maybe on another gate.
@@ -446,13 +347,6 @@ class Gatekeeper:
         self._cut(transport)
 
 
-def _may_be_added(place: Place | Deny) -> bool:
-    """Whether an added stream could say otherwise of a request. Who has a session link was judged by them."""
-    if isinstance(place, Deny):
-        return place.reason is Reason.NOT_SERVED
-    return place.ticket is None and is_at_large(place.rule, place.target.segments)
-
-
 def _reason_of(error: OriginError) -> Reason:
     if error.timed_out:
         return Reason.ORIGIN_TIMEOUT
@@ -465,22 +359,3 @@ def _is_whole(permit: Permit) -> bool:
     A part of such a stream would not say how far into it it begins.
     """
     return is_read(permit) or permit.remains is not None or reads_answer(permit.place)
-
-
-def _facts(address: str, request: web.BaseRequest, place: Place, subject: str | None) -> dict[str, str]:
-    """What is kept beside a session for those who list sessions: short, and never a credential."""
-    facts = {
-        "application": place.application.name if place.application else "",
-        "resource": _short(place.facts.resource, 256),
-        "client": place.client,
-        "address": address[:64],
-        "agent": _short(request.headers.get("User-Agent", ""), 128),
-    }
-    if subject is not None:
-        facts["subject"] = _short(subject, 256)
-    return facts
-
-
-def _short(text: str, most: int) -> str:
-    """The beginning of `text`, such that it can be written: a header may hold what is no text."""
-    return text[:most].encode("utf-8", "replace").decode("utf-8")
