@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Protocol
 
 from gate.core.grants import Action
+from gate.core.room import Track
 from gate.core.target import Target
 from gate.core.windows import Moving, Span
 
@@ -47,7 +48,7 @@ class Facts:
     time of it. `early_ms` is how much before its window it may begin, where its clients round its time down.
     `vouched`: not the URL says it but the manifest that handed it out, which kept it because it is allowed;
     `lag_ms` is how far the stream's clock is behind ours, as that manifest told. `posts` is what a POST to it
-    does, where the grammar says so: else the rule does.
+    does, where the grammar says so: else the rule does. `track` is the track of a room that it belongs to.
     """
 
     resource: str
@@ -58,6 +59,7 @@ class Facts:
     lag_ms: int = 0
     vouched: bool = False
     posts: Action | None = None
+    track: Track | None = None
 
 
 class Layout(Protocol):

@@ -16,6 +16,7 @@ from gate.core.grants import Action
 from gate.core.keys import Keyring
 from gate.core.media import Layout
 from gate.core.published import KeySource
+from gate.core.room import DEFAULT_ROOM_RULES, RoomRules
 from gate.core.target import Target
 from gate.core.token import Bound, Format, Rights
 
@@ -105,6 +106,32 @@ class Ziggeo:
 
 
 @dataclass(frozen=True, slots=True)
+class ApiKey:
+    """An API key of VideoSDK's: its tokens name it by `id`, and are signed with its secret."""
+
+    id: str
+    secret: bytes = field(repr=False)
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class VideoSdk:
+    """What makes an application one of VideoSDK's.
+
+    `keys` are those of the policy by their ids and, while a gate runs, those that were made at runtime.
+    `endless_s` is how long after its ``iat`` a token lives that has no ``exp``; None: it is refused.
+    `single_use`: a token with a ``jti`` opens one session. `sealing` are the keys that secrets are sealed with
+    in the store: the first one seals, all of them open, and without any no key is made at runtime.
+    """
+
+    keys: Mapping[str, ApiKey]
+    rooms: RoomRules = DEFAULT_ROOM_RULES
+    endless_s: int | None = None
+    single_use: bool = False
+    sealing: tuple[bytes, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Application:
     """A tenant: its keys, what it accepts, and how much its tokens may give.
 
@@ -134,6 +161,7 @@ class Application:
     rights: Rights = USUAL_RIGHTS
     auth_required_for: frozenset[Action] = frozenset(Action)
     ziggeo: Ziggeo | None = None
+    videosdk: VideoSdk | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,8 +414,17 @@ class Policy:
 
     def with_keyring(self, name: str, keyring: Keyring) -> Policy:
         """The same policy with another keyring for the application `name`, which it must have."""
+        return self._with_application(name, replace(self.applications[name], keyring=keyring))
+
+    def with_api_keys(self, name: str, keys: Mapping[str, ApiKey]) -> Policy:
+        """The same policy with these API keys for the application `name`, which must be one of VideoSDK's."""
         before = self.applications[name]
-        after = replace(before, keyring=keyring)
+        if before.videosdk is None:
+            raise ValueError(f"the application {name} has no API keys")
+        return self._with_application(name, replace(before, videosdk=replace(before.videosdk, keys=keys)))
+
+    def _with_application(self, name: str, after: Application) -> Policy:
+        before = self.applications[name]
         rules = tuple(
             replace(rule, application=after) if rule.application is before else rule for rule in self.rules
         )

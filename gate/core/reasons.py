@@ -73,6 +73,29 @@ class Reason(Enum):
     SESSION_LIMIT = "session_limit"
     TOO_MANY_PLAYBACKS = "too_many_playbacks"
 
+    # Rooms.
+    PERMISSIONS_INVALID = "permissions_invalid"
+    PARTICIPANT_INVALID = "participant_invalid"
+    KEY_DISABLED = "key_disabled"
+    ROOM_NOT_GRANTED = "room_not_granted"
+    PARTICIPANT_NOT_GRANTED = "participant_not_granted"
+    ROLE_NOT_GRANTED = "role_not_granted"
+    ENTRY_NOT_GRANTED = "entry_not_granted"
+    COMMAND_NOT_GRANTED = "command_not_granted"
+    ROOM_UNKNOWN = "room_unknown"
+    ROOM_DISABLED = "room_disabled"
+    ROOM_CLOSED = "room_closed"
+    ROOM_FULL = "room_full"
+    NOT_JOINED = "not_joined"
+    DUPLICATE_PARTICIPANT = "duplicate_participant"
+    REMOVED_FROM_ROOM = "removed_from_room"
+    ENTRY_DENIED = "entry_denied"
+    ENTRY_TIMED_OUT = "entry_timed_out"
+    WAITING_FOR_ADMISSION = "waiting_for_admission"
+    TRACK_NOT_YOURS = "track_not_yours"
+    TRACK_DISABLED = "track_disabled"
+    MUTED = "muted"
+
     # Trouble that is not the viewer's.
     STORE_UNAVAILABLE = "store_unavailable"
     KEYS_UNAVAILABLE = "keys_unavailable"
@@ -143,6 +166,31 @@ RULES: Final[dict[Reason, Rule]] = {
     Reason.SESSION_REQUIRED: Rule(403, "This token needs a session: open the playlist first."),
     Reason.SESSION_LIMIT: Rule(403, "The token has opened all the sessions that it may."),
     Reason.TOO_MANY_PLAYBACKS: Rule(409, "Too many playbacks at once."),
+    Reason.PERMISSIONS_INVALID: Rule(
+        401, "The token's permissions are not valid together.", challenge="invalid_token"
+    ),
+    Reason.PARTICIPANT_INVALID: Rule(
+        401, "The token's participant id is no id.", challenge="invalid_token"
+    ),
+    Reason.KEY_DISABLED: Rule(401, "The token's API key is disabled.", challenge="invalid_token"),
+    Reason.ROOM_NOT_GRANTED: Rule(403, "The token is for another room."),
+    Reason.PARTICIPANT_NOT_GRANTED: Rule(403, "The token is another participant's."),
+    Reason.ROLE_NOT_GRANTED: Rule(403, "The token's roles do not permit this use of it."),
+    Reason.ENTRY_NOT_GRANTED: Rule(403, "The token permits neither to join the room nor to ask for it."),
+    Reason.COMMAND_NOT_GRANTED: Rule(403, "The token does not permit this command."),
+    Reason.ROOM_UNKNOWN: Rule(403, "There is no such room."),
+    Reason.ROOM_DISABLED: Rule(403, "The room is deactivated."),
+    Reason.ROOM_CLOSED: Rule(403, "The room was closed; join again to open it."),
+    Reason.ROOM_FULL: Rule(503, "The room is full.", retry_after_s=10),
+    Reason.NOT_JOINED: Rule(403, "The participant is not in the room."),
+    Reason.DUPLICATE_PARTICIPANT: Rule(403, "The participant has joined again, and this is the earlier one."),
+    Reason.REMOVED_FROM_ROOM: Rule(403, "The participant was removed from the room."),
+    Reason.ENTRY_DENIED: Rule(403, "Entry to the room was denied."),
+    Reason.ENTRY_TIMED_OUT: Rule(403, "Nobody has answered the request to enter the room."),
+    Reason.WAITING_FOR_ADMISSION: Rule(503, "Somebody in the room has to admit you first.", retry_after_s=2),
+    Reason.TRACK_NOT_YOURS: Rule(403, "A participant publishes its own tracks only."),
+    Reason.TRACK_DISABLED: Rule(403, "A moderator has disabled this track."),
+    Reason.MUTED: Rule(503, "A moderator has muted this track.", retry_after_s=2),
     Reason.STORE_UNAVAILABLE: Rule(503, "The gate cannot reach its session store.", retry_after_s=2),
     Reason.KEYS_UNAVAILABLE: Rule(503, "The gate lacks the keys of the token's issuer.", retry_after_s=2),
     Reason.ORIGIN_UNREACHABLE: Rule(502, "The origin cannot be reached."),

@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from gate.core.grants import Action, Grant, Grants
 from gate.core.reasons import Deny, Reason
+from gate.core.room import Permission, RoomPass, Use
 from gate.core.token import Bind, Rights, Warrant
 from gate.core.windows import ALWAYS_MS, Span, Windows
 
@@ -166,11 +167,12 @@ def _dump_warrant(warrant: Warrant) -> list[Any]:
         [int(warrant.rights.live), int(warrant.rights.dvr), int(warrant.rights.copy)],
         [[_dump_bound(span.start_ms), _dump_bound(span.end_ms)] for span in warrant.windows.spans],
         None if bind is None else [str(bind.network) if bind.network else None, bind.user_agent, bind.origin],
+        *(() if warrant.room is None else (_dump_room(warrant.room),)),
     ]
 
 
 def _load_warrant(values: list[Any]) -> Warrant:
-    grants, rights, windows, bind = values
+    grants, rights, windows, bind, *room = values
     return Warrant(
         Grants(
             MappingProxyType(
@@ -183,7 +185,19 @@ def _load_warrant(values: list[Any]) -> Warrant:
         Rights(*map(bool, rights)),
         Windows(tuple(Span(_load_bound(start, -1), _load_bound(end, 1)) for start, end in windows)),
         None if bind is None else Bind(ip_network(bind[0]) if bind[0] else None, bind[1], bind[2]),
+        _load_room(*room[0]) if room else None,
     )
+
+
+def _dump_room(room: RoomPass) -> list[Any]:
+    permissions = sorted(permission.value for permission in room.permissions)
+    return [room.key, permissions, room.room, room.participant, sorted(use.value for use in room.uses)]
+
+
+def _load_room(
+    key: str, permissions: list[str], room: str | None, participant: str | None, uses: list[str]
+) -> RoomPass:
+    return RoomPass(key, frozenset(map(Permission, permissions)), room, participant, frozenset(map(Use, uses)))
 
 
 def _dump_bound(at_ms: int) -> int | None:

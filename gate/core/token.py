@@ -19,6 +19,7 @@ from enum import Enum
 from ipaddress import IPv4Network, IPv6Network
 
 from gate.core.grants import Grants
+from gate.core.room import RoomPass
 from gate.core.windows import UNBOUNDED, Windows
 
 
@@ -27,6 +28,7 @@ class Format(Enum):
 
     JWT = "jwt"
     ZIGGEO = "ziggeo"
+    VIDEOSDK = "videosdk"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +63,16 @@ class Bind:
 
 @dataclass(frozen=True, slots=True)
 class Warrant:
-    """What a token permits, less how often: the part that a ticket carries."""
+    """What a token permits, less how often: the part that a ticket carries.
+
+    One with a `room` opens tracks of rooms and nothing else, and what its holder may do there the room says.
+    """
 
     grants: Grants
     rights: Rights = Rights()
     windows: Windows = UNBOUNDED
     bind: Bind | None = None
+    room: RoomPass | None = None
 
     @property
     def unrestricted(self) -> bool:
