@@ -169,9 +169,7 @@ RULES: Final[dict[Reason, Rule]] = {
     Reason.PERMISSIONS_INVALID: Rule(
         401, "The token's permissions are not valid together.", challenge="invalid_token"
     ),
-    Reason.PARTICIPANT_INVALID: Rule(
-        401, "The token's participant id is no id.", challenge="invalid_token"
-    ),
+    Reason.PARTICIPANT_INVALID: Rule(401, "The token's participant id is no id.", challenge="invalid_token"),
     Reason.KEY_DISABLED: Rule(401, "The token's API key is disabled.", challenge="invalid_token"),
     Reason.ROOM_NOT_GRANTED: Rule(403, "The token is for another room."),
     Reason.PARTICIPANT_NOT_GRANTED: Rule(403, "The token is another participant's."),
