@@ -87,6 +87,9 @@ class Reason(Enum):
     ROOM_CLOSED = "room_closed"
     ROOM_FULL = "room_full"
     NOT_JOINED = "not_joined"
+    PARTICIPANT_UNKNOWN = "participant_unknown"
+    NOT_WAITING = "not_waiting"
+    NOT_ASKED = "not_asked"
     DUPLICATE_PARTICIPANT = "duplicate_participant"
     REMOVED_FROM_ROOM = "removed_from_room"
     ENTRY_DENIED = "entry_denied"
@@ -181,6 +184,9 @@ RULES: Final[dict[Reason, Rule]] = {
     Reason.ROOM_CLOSED: Rule(403, "The room was closed; join again to open it."),
     Reason.ROOM_FULL: Rule(503, "The room is full.", retry_after_s=10),
     Reason.NOT_JOINED: Rule(403, "The participant is not in the room."),
+    Reason.PARTICIPANT_UNKNOWN: Rule(404, "There is no such participant in the room."),
+    Reason.NOT_WAITING: Rule(409, "The participant does not wait for admission, or has been answered."),
+    Reason.NOT_ASKED: Rule(409, "Nobody has asked for this track."),
     Reason.DUPLICATE_PARTICIPANT: Rule(403, "The participant has joined again, and this is the earlier one."),
     Reason.REMOVED_FROM_ROOM: Rule(403, "The participant was removed from the room."),
     Reason.ENTRY_DENIED: Rule(403, "Entry to the room was denied."),

@@ -90,6 +90,15 @@ def shard_of_session(session: str) -> int:
     return shard
 
 
+def opened_ms(session: str) -> int:
+    """When a session id was made, in Unix milliseconds. Raises ValueError for what is not a session id."""
+    shard_of_session(session)
+    at_ms = 0
+    for digit in session[2:11]:
+        at_ms = at_ms * 32 + _DIGITS.index(digit)
+    return at_ms
+
+
 def client_key(target: Target, headers: Headers, address: str) -> str:
     """Who is watching: 22 characters, the same for all requests of one player."""
     if (announced := _announced(target, headers)) is not None:
