@@ -23,6 +23,7 @@ from gate.core.room import (
     Participant,
     Permission,
     Room,
+    RoomPass,
     RoomRules,
     State,
     TrackKind,
@@ -186,6 +187,11 @@ class _Draft:
         )
         changed = frozenset(self._changed)
         return Step(room, answer, tuple(self._events), tuple(self._log), changed, tuple(self._out))
+
+
+def participant_of(room_pass: RoomPass, application: str, session: str) -> str:
+    """Who comes with this pass: the participant that it names, else one of this very session's."""
+    return room_pass.participant or digest("participant", application, session)
 
 
 def join(room: Room, asking: Asking, rules: RoomRules, now_ms: int) -> Step:

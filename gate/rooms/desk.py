@@ -80,6 +80,6 @@ class Desk:
         self, seat: Seat, tell: Callable[[Event], None], end: Callable[[Deny], None]
     ) -> Callable[[], None]:
         """From now on `tell` is called with what the participant is told, while their session is theirs: then
-        `end` is called, once, with why it is not. Gives what stops that. While it lasts the participant is there.
+        `end` is called, once, with why it is not. Gives what stops that. Until then the participant is there.
         """
         raise NotImplementedError

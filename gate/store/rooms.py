@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from gate.core.room import Participant, Room
-from gate.core.room_steps import Entry, Event, Step
+from gate.core.room_steps import Event, Step
 from gate.store.client import Client
 
 
@@ -34,8 +34,8 @@ class Meeting:
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What the feed tells of a change: of which room, which sequence it has now, who has changed and how (None: is
-    no more), what of the room itself, and what there is to tell."""
+    """What the feed tells of a change: of which room, which sequence it has now, who has changed and how (None:
+    is no more), what of the room itself, and what there is to tell."""
 
     application: str
     room: str
@@ -88,7 +88,3 @@ class Rooms:
     async def due(self, most: int) -> list[tuple[str, str, str]]:
         """Participants of whom something is due: (application, room, participant)."""
         raise NotImplementedError
-
-
-def entries_of(step: Step) -> tuple[Entry, ...]:
-    return step.log
