@@ -23,6 +23,7 @@ from gate.core.token import Format, Rights
 from gate.errors import ConfigError, Problem
 from gate.formats.ziggeo import derive_key
 from gate.media.layouts import LAYOUTS, NAMED_ELSEWHERE, HlsLayout, PathLayout
+from gate.media.rooms import RoomLayout
 
 Address = TcpAddress | UnixAddress
 # Where each system's clients put their tokens.
@@ -135,6 +136,7 @@ def compile_config(file: PolicyFile, folder: Path, keyrings: Mapping[str, Keyrin
     }
     layouts = {
         **LAYOUTS,
+        RoomLayout.name: RoomLayout(),
         **{name: PathLayout(name, (form.compiled() for form in forms)) for name, forms in file.layouts.items()},
     }
     sessions, limits = file.sessions, file.limits
@@ -175,7 +177,11 @@ def compile_config(file: PolicyFile, folder: Path, keyrings: Mapping[str, Keyrin
         version=_version(file, keyrings),
         rpc=_rpc(file),
         layouts=MappingProxyType(
-            {name: layout for name, layout in layouts.items() if name not in NAMED_ELSEWHERE}
+            {
+                name: layout
+                for name, layout in layouts.items()
+                if name not in {*NAMED_ELSEWHERE, RoomLayout.name}
+            }
             | {HlsLayout.name: HlsLayout()}
         ),
     )

@@ -11,7 +11,9 @@ from gate.core.keys import Algorithm, Keyring
 from gate.core.policy import AUTHTOKENS, RPC_PATH, Access, Pattern, SessionEnd
 from gate.core.token import Format
 from gate.media.layouts import LAYOUTS, NAMED_BY_RULE, HlsLayout
+from gate.media.rooms import PARTS, RoomLayout
 
+BUILT_IN: Final = (*LAYOUTS, HlsLayout.name, RoomLayout.name)
 # What access tokens of the RPC say; iss and aud where the application accepts some only.
 MINTED_CLAIMS: Final = ("jti", "iat", "grants")
 
@@ -35,7 +37,7 @@ def complaints(policy: PolicyFile) -> Iterator[Complaint]:
             place = ("applications", name, "keys", at)
             yield from ((place + route, text) for route, text in _key_complaints(key))
     for name in policy.layouts:
-        if name in (*LAYOUTS, HlsLayout.name):
+        if name in BUILT_IN:
             yield ("layouts", name), "this is the name of a layout that is built in"
     for at, stream in enumerate(policy.streams):
         yield from _stream_complaints(policy, at, stream)
@@ -127,7 +129,7 @@ def _stream_complaints(policy: PolicyFile, at: int, stream: Stream) -> Iterator[
             yield ("streams", at), f"there are several {field}s: name one"
         elif named is not None and named not in known:
             yield ("streams", at, field), f"there is no {field} of this name; known are {', '.join(known)}"
-    known_layouts = (*LAYOUTS, HlsLayout.name, *policy.layouts)
+    known_layouts = (*BUILT_IN, *policy.layouts)
     names = Pattern(stream.match).names
     if stream.layout not in known_layouts:
         yield ("streams", at, "layout"), f"there is no such layout; known are {', '.join(known_layouts)}"
@@ -142,6 +144,9 @@ def _stream_complaints(policy: PolicyFile, at: int, stream: Stream) -> Iterator[
             ("streams", at, "match"),
             f"with layout {stream.layout} it names the {{resource}}: /{{resource}}/**",
         )
+    if stream.layout == RoomLayout.name and not set(PARTS) <= set(names):
+        named = "/".join(f"{{{part}}}" for part in PARTS)
+        yield ("streams", at, "match"), f"with layout {RoomLayout.name} it names {named}: /rooms/{named}/**"
     if (stream.access is Access.PROTECTED) != bool(stream.networks):
         yield ("streams", at), "networks go with access protected, and it needs them"
     own = [policy.sessions.prefix]

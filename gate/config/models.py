@@ -282,8 +282,8 @@ class Stream(Model):
         default="flussonic",
         description="The origin's URL grammar. flussonic, or shift where it also reads utc and lutc; aipix, "
         "mediamtx, mediapackage, akamai, swift, unified, xtream: streams and their archive. hls: plain HLS and "
-        "DASH, whose manifests tell the time. ziggeo: videos on no timeline. object: files on none. Or one "
-        "of layouts.",
+        "DASH, whose manifests tell the time. ziggeo: videos on no timeline. object: files on none. "
+        "room: the tracks of a room's participants. Or one of layouts.",
     )
     timeline: Timeline | None = Field(
         default=None,

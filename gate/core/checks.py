@@ -13,6 +13,7 @@ from gate.core.grants import Action
 from gate.core.policy import Application, Network
 from gate.core.reasons import Deny, Reason
 from gate.core.revocation import Revocations
+from gate.core.room import RoomPass, Track, Use
 from gate.core.token import Bind, Token, Warrant
 
 
@@ -58,6 +59,24 @@ def check_grant(warrant: Warrant, action: Action, resource: str, owned: bool = F
         return Deny(Reason.ACTION_NOT_GRANTED, f"{action.value} is not granted")
     if not grant.covers(resource, owned or action is Action.CREATE):
         return Deny(Reason.RESOURCE_NOT_GRANTED, facts=(("resource", resource),))
+    return None
+
+
+def check_pass(room_pass: RoomPass | None, track: Track | None, *, writes: bool) -> Deny | None:
+    """None where a warrant with this pass, or with none, is for this track of a room, or for what is none.
+
+    Whether its holder is in the room, and what they may do there now, the room says (`gate.core.room`).
+    """
+    if room_pass is None:
+        return None
+    if track is None:
+        return Deny(Reason.RESOURCE_NOT_GRANTED, "the token opens tracks of rooms only")
+    if Use.MEDIA not in room_pass.uses:
+        return Deny(Reason.ROLE_NOT_GRANTED, f"the token's roles lack {Use.MEDIA.value}")
+    if room_pass.room not in {None, track.room}:
+        return Deny(Reason.ROOM_NOT_GRANTED)
+    if writes and room_pass.participant not in {None, track.participant}:
+        return Deny(Reason.TRACK_NOT_YOURS)
     return None
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from gate.core.checks import address_in, check_binding, check_grant, check_token
+from gate.core.checks import address_in, check_binding, check_grant, check_pass, check_token
 from gate.core.credentials import (
     DEFAULT_SOURCES,
     SESSION_NAME,
@@ -44,7 +44,6 @@ from gate.core.writes import actions_of, asks_ownership, names_method, precondit
 
 Trace = list[str]
 _SESSION: Final = frozenset({SESSION_NAME})
-_WITHOUT_LINK: Final = frozenset({Resume.ONLY, Resume.VISIT})
 
 
 def locate(ask: Ask, policy: Policy, trace: Trace | None = None) -> Place | Deny:
@@ -102,7 +101,8 @@ def locate(ask: Ask, policy: Policy, trace: Trace | None = None) -> Place | Deny
     if ask.method == "POST" and facts.posts is not None and rule.methods == METHODS:
         action = facts.posts
     _note(trace, f"layout {rule.layout.name} reads: {describe(facts)}")
-    client = client_key(target, ask.headers, ask.address)
+    # In a room it is the participant who counts, and one of them has several players.
+    client = client_key(target, ask.headers, ask.address, whole=facts.track is not None)
     forwarded = target.without(sources.query)
     if visit is not None and ziggeo is not None:
         forwarded = forwarded.without(frozenset({ziggeo.visit_parameter}))
@@ -184,7 +184,7 @@ def settle(admit: Admit, outcome: Outcome, trace: Trace | None = None) -> Permit
     opening, place, token = admit.opening, admit.permit.place, admit.opening.token
     _note(trace, f"session {outcome.session} is open")
     ticket = ticket_of(token, outcome)
-    if opening.resume in _WITHOUT_LINK:
+    if not opening.linked:
         return replace(admit.permit, session=ticket.session, ends_at=ticket.ends_at, commit=ticket)
     # The viewer's URL stays as it is; under the link the origin is asked for less of it again.
     return Issue(replace(place, target=place.asked or place.target, asked=None), ticket)
@@ -290,6 +290,7 @@ def _decide_ticket(
         precondition=precondition(place, warrant, owned),
         renew=renewal,
         renewed_by=None if known is None else known.token,
+        room=warrant.room,
     )
 
 
@@ -343,8 +344,21 @@ def _decide_token(
         _note(trace, f"the token's session in this page is {session}")
         how = Resume.VISIT
         return Admit(
-            Opening(token, place.client, place.page, how, usage_s, until_s, session, visit.ends_at), permit
+            Opening(
+                *(token, place.client, place.page, how, usage_s, until_s, session, visit.ends_at), linked=False
+            ),
+            permit,
         )
+    if (room_pass := token.warrant.room) is not None:
+        permit = replace(permit, room=room_pass)
+        if known is not None and not closed and not opens(ask.method, ask.headers, place.facts):
+            return replace(permit, session=known.session, ends_at=known.ends_at, renewed_by=known.token)
+        # One participant watches many tracks: whichever they begin with, the session is the same.
+        how = Resume.ONLY if reads and peeks(ask.method, ask.headers, place.facts) else Resume.CLIENT
+        linked = reads and how is Resume.CLIENT and place.facts.role is Role.MANIFEST
+        _note(trace, "the client's session with this token is resumed, or one opened; the room says who is in")
+        opening = Opening(token, place.client, place.client, how, usage_s, until_s, linked=linked)
+        return Admit(opening, permit)
     # What nothing but ownership grants is read in the session that owns it: another one would own nothing.
     owns = reads and asks_ownership(place, token.warrant)
     linked = place.rule.links_files or place.facts.role is Role.MANIFEST
@@ -365,7 +379,7 @@ def _decide_token(
     if known is not None:
         return replace(permit, session=known.session, ends_at=known.ends_at, renewed_by=known.token)
     _note(trace, "the client's live session is resumed, if there is one")
-    return Admit(Opening(token, place.client, place.page, Resume.ONLY, usage_s, until_s), permit)
+    return Admit(Opening(token, place.client, place.page, Resume.ONLY, usage_s, until_s, linked=False), permit)
 
 
 def _check(
@@ -374,6 +388,7 @@ def _check(
     """The place that may be served: the one asked for or, where its rule clips, the allowed part of it."""
     refusals = [check_grant(warrant, action, place.facts.resource, owned) for action in actions_of(place)]
     refusal = None if None in refusals else refusals[0]
+    refusal = refusal or check_pass(warrant.room, place.facts.track, writes=place.action is not Action.READ)
     refusal = refusal or check_binding(warrant.bind, ask.headers, ask.address)
     if refusal is None and place.held is not None:
         refusal = check_range(place.held, ask.headers)

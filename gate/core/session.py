@@ -99,9 +99,12 @@ def opened_ms(session: str) -> int:
     return at_ms
 
 
-def client_key(target: Target, headers: Headers, address: str) -> str:
-    """Who is watching: 22 characters, the same for all requests of one player."""
-    if (announced := _announced(target, headers)) is not None:
+def client_key(target: Target, headers: Headers, address: str, *, whole: bool = False) -> str:
+    """Who is watching: 22 characters, the same for all requests of one player.
+
+    `whole`: the same for all players of one device, whatever they announce.
+    """
+    if not whole and (announced := _announced(target, headers)) is not None:
         return digest("client", *announced)
     agents = headers.getall("user-agent", ())
     return digest("client", network_of(address), agents[0] if agents else "")

@@ -10,6 +10,7 @@ from gate.core.marks import ByteRange
 from gate.core.media import Facts
 from gate.core.policy import Access, Application, StreamRule
 from gate.core.reasons import Reason
+from gate.core.room import RoomPass
 from gate.core.session import Resume
 from gate.core.target import Target
 from gate.core.ticket import Ticket
@@ -87,7 +88,7 @@ class Permit:
     must be asked under, so that a token that may only create does not overwrite (RFC 9110, section 13.1).
     `renew` is a fresh token that came beside the session link: the session lives on with it. `renewed_by` is
     the token that it lives on with already, and must not outlive. `visit` is the page session that owns what is
-    created; without one the session does.
+    created; without one the session does. `room` is the pass of somebody whom the room has to have let in.
     """
 
     place: Place
@@ -105,6 +106,7 @@ class Permit:
     renew: Renewal | None = None
     renewed_by: str | None = None
     visit: str | None = None
+    room: RoomPass | None = None
 
     @property
     def public(self) -> bool:
@@ -118,7 +120,7 @@ class Opening:
 
     The session lives for `usage_s` from its opening and no longer than `until_s` (Unix seconds); None: no such
     end. `page` is the client key of this very path. `session` is the id of the one session that it can be, in a
-    page session that is accepted until `until_visit_s` (Unix seconds).
+    page session that is accepted until `until_visit_s` (Unix seconds). `linked`: it is answered with its link.
     """
 
     token: Token
@@ -129,6 +131,7 @@ class Opening:
     until_s: int | None
     session: str | None = None
     until_visit_s: int | None = None
+    linked: bool = True
 
 
 @dataclass(frozen=True, slots=True)

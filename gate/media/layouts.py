@@ -318,4 +318,4 @@ LAYOUTS: Final[Mapping[str, Layout]] = {
 # Those whose URLs do not name their resource: the stream rule's match does.
 NAMED_BY_RULE: Final = frozenset({HlsLayout.name, *(layout.name for layout in _BY_THE_RULE)})
 # Those whose URLs name it in the middle: a stream has no folder of its own there.
-NAMED_ELSEWHERE: Final = frozenset({"xtream", "ziggeo"})
+NAMED_ELSEWHERE: Final = frozenset({"xtream", "ziggeo", "room"})

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final
 
 from aiohttp import web
@@ -21,6 +22,7 @@ from gate.core.grants import Action
 from gate.core.keys import Keyring
 from gate.core.policy import READING, OnLimit, Policy
 from gate.core.reasons import Deny, Reason
+from gate.core.room import Room
 from gate.core.stream import Entry
 from gate.core.target import Target
 from gate.core.ticket import TicketKeys
@@ -29,6 +31,7 @@ from gate.errors import OriginError, StoreError
 from gate.media.links import Links
 from gate.proxy.carrier import session_cookie, session_link
 from gate.proxy.credentials import Credentials
+from gate.proxy.entrance import Entrance
 from gate.proxy.judge import Judge, facts_of, shorten
 from gate.proxy.known import Playbacks, Responses, is_revoked
 from gate.proxy.ledger import Ledger
@@ -45,6 +48,7 @@ from gate.proxy.published import PublishedKeys
 from gate.proxy.relay import relay, respond
 from gate.proxy.session_api import SessionApi
 from gate.proxy.uploads import Upload
+from gate.rooms.desk import Desk
 from gate.store.control import Control
 from gate.wire.answers import Fields, cors_fields, preflight, problem, redirect
 from gate.wire.headers import for_origin
@@ -73,6 +77,7 @@ class Gatekeeper:
         metrics: Metrics,
         cut: Callable[[asyncio.Transport], None],
         journal: Journal,
+        desk: Desk,
         streams: Callable[[], Mapping[str, Entry] | None] = dict,
     ) -> None:
         """`streams` gives the added streams as they are known now, None while they are not."""
@@ -87,7 +92,9 @@ class Gatekeeper:
         self._metrics = metrics
         self._cut = cut
         self._journal = journal
-        self._judge = Judge(credentials, ledger, control, playbacks, streams)
+        self._desk = desk
+        self._entrance = Entrance(desk, ledger)
+        self._judge = Judge(credentials, ledger, control, playbacks, streams, self._entrance)
         self._api = SessionApi(ledger, control, keys, self._credentials)
         self.draining = False
 
@@ -112,6 +119,10 @@ class Gatekeeper:
         """
         self._policy = with_streams(self._policy, self._added() or {})
         self._responses.cut_streams(changed, self._policy)
+
+    def adopt_room(self, room: Room) -> None:
+        """Somebody in the room may do less than before: what runs and may not is cut."""
+        self._responses.cut_room(room.application, room.id, self._entrance.check)
 
     def adopt_keyring(self, name: str, keyring: Keyring) -> None:
         """The tokens of the application `name` are verified with this ring from now on.
@@ -188,7 +199,11 @@ class Gatekeeper:
         with (
             self._playbacks.running(verdict.session, place.client),
             self._responses.watch(verdict, lambda: self._end(transport)),
+            self._attend(verdict, transport),
         ):
+            if verdict.room is not None and (refusal := self._entrance.check(verdict)) is not None:
+                # While the store was asked: from here on the room is watched.
+                return self._refuse(record, refusal, cors)
             links = self._links(verdict, policy, record)
             # A second time where a delta update cannot be cut: for the whole playlist.
             for target in (place.target, place.target.without(_DELTA)):
@@ -210,6 +225,19 @@ class Gatekeeper:
                     if isinstance(body, Body):
                         return await self._answer(request, verdict, reply, body, links, policy, record, cors)
             return self._refuse(record, Deny(Reason.MANIFEST_INVALID, "a delta update was not asked for"), cors)
+
+    @contextmanager
+    def _attend(self, permit: Permit, transport: asyncio.Transport) -> Iterator[None]:
+        """While inside, a participant is in the room, and the response ends when they are not any more."""
+        seat = None if permit.room is None else self._entrance.seat(permit)
+        if seat is None:
+            yield
+            return
+        leave = self._desk.listen(seat, lambda event: None, lambda deny: self._end(transport))
+        try:
+            yield
+        finally:
+            leave()
 
     def _links(self, permit: Permit, policy: Policy, record: Record) -> Links:
         """How the URIs of the origin's answer are handed out."""
@@ -325,7 +353,7 @@ class Gatekeeper:
             if await has_destroyed(permit, reply):
                 await self._ledger.disown(permit, names_destroyed(permit.place))
                 await self._drop_resource(permit.place)
-        elif permit.place.action is Action.CREATE and (permit.visit or permit.session) is not None:
+        elif permit.place.action is Action.CREATE and (permit.visit or permit.session) and not permit.room:
             name = await name_created(permit, reply)
             if name is not None:
                 await self._ledger.own(permit, name)

@@ -19,15 +19,17 @@ from gate.core.decision import decide, locate, settle
 from gate.core.keys import UnknownKey
 from gate.core.policy import READING, Policy
 from gate.core.reasons import Deny, Reason
+from gate.core.session import Known
 from gate.core.stream import Entry
 from gate.core.ticket import Ticket
 from gate.core.token import Token
-from gate.core.verdicts import Admit, Ask, Issue, Opened, Permit, Place
+from gate.core.verdicts import Admit, Ask, Issue, Opened, Outcome, Permit, Place
 from gate.core.visit import Visit
 from gate.core.writes import asks_ownership
 from gate.errors import StoreUnavailable
 from gate.formats import Reference
 from gate.proxy.credentials import Credentials
+from gate.proxy.entrance import PASSING, Entrance
 from gate.proxy.known import Playbacks
 from gate.proxy.ledger import Ledger
 from gate.proxy.ownership import names_of
@@ -48,12 +50,14 @@ class Judge:
         control: Control,
         playbacks: Playbacks,
         streams: Callable[[], Mapping[str, Entry] | None],
+        entrance: Entrance,
     ) -> None:
         self._credentials = credentials
         self._ledger = ledger
         self._control = control
         self._playbacks = playbacks
         self._added = streams
+        self._entrance = entrance
 
     async def judge(self, request: web.BaseRequest, policy: Policy, record: Record) -> Permit | Issue | Deny:
         """What becomes of the request: what is noted of it on the way is in its record. Raises StoreError."""
@@ -132,21 +136,61 @@ class Judge:
         owner = session if visit is None else visit.name
         if owner and application and warrant is not None and asks_ownership(place, warrant):
             owned = await ledger.owns(application.name, names_of(place), owner)
-        revoked = self._control.revoked
-        verdict = decide(ask, place, token, ticket, known, revoked, now, owned=owned, visit=visit)
-        if isinstance(verdict, Admit):
-            opening = verdict.opening
-            facts = facts_of(ask.address, request, place, opening.token.subject)
-            return settle(verdict, await ledger.open(opening, facts))
-        if isinstance(verdict, Permit) and verdict.renew is not None:
-            try:
-                outcome = await ledger.extend(verdict.renew)
-            except StoreUnavailable:
-                # It goes on as it was; the token comes again with the next request.
-                return verdict
-            if isinstance(outcome, Opened):
-                verdict = replace(verdict, ends_at=outcome.ends_at, renewed_by=verdict.renew.token.id)
+        verdict = await self._settle(request, ask, place, token, ticket, known, visit, owned)
+        if ticket is None and known is not None and isinstance(verdict, Deny) and verdict.reason in PASSING:
+            # The session that this worker knew is over in its room: the token may be in by another one.
+            self._playbacks.drop(known.session, place.client)
+            verdict = await self._settle(request, ask, place, token, ticket, None, visit, owned)
         return verdict
+
+    async def _settle(
+        self,
+        request: web.BaseRequest,
+        ask: Ask,
+        place: Place,
+        token: Token | None,
+        ticket: Ticket | None,
+        known: Known | None,
+        visit: Visit | None,
+        owned: bool,
+    ) -> Permit | Issue | Deny:
+        revoked, now = self._control.revoked, time.time()
+        verdict: Permit | Admit | Issue | Deny = decide(
+            ask, place, token, ticket, known, revoked, now, owned=owned, visit=visit
+        )
+        if isinstance(verdict, Admit):
+            facts = facts_of(ask.address, request, place, verdict.opening.token.subject)
+            verdict = settle(verdict, await self._open(verdict, facts))
+        elif isinstance(verdict, Permit) and verdict.renew is not None:
+            verdict = await self._renew(verdict)
+        if isinstance(verdict, Permit) and verdict.room is not None:
+            facts = facts_of(ask.address, request, place, None)
+            return await self._entrance.enter(verdict, request.headers, facts)
+        return verdict
+
+    async def _open(self, admit: Admit, facts: dict[str, str]) -> Outcome:
+        opening, permit, ledger = admit.opening, admit.permit, self._ledger
+        if permit.room is not None:
+            await self._entrance.know(permit)
+        outcome = await ledger.open(opening, facts)
+        if isinstance(outcome, Opened) and self._entrance.is_over(permit, outcome.session):
+            await ledger.close(outcome.session, opening.token.owner)
+            outcome = await ledger.open(opening, facts)
+        if isinstance(outcome, Opened):
+            return self._entrance.settle(permit, outcome, opening.token.id)
+        return outcome
+
+    async def _renew(self, permit: Permit) -> Permit:
+        if permit.renew is None:
+            return permit
+        try:
+            outcome = await self._ledger.extend(permit.renew)
+        except StoreUnavailable:
+            # It goes on as it was; the token comes again with the next request.
+            return permit
+        if isinstance(outcome, Opened):
+            return replace(permit, ends_at=outcome.ends_at, renewed_by=permit.renew.token.id)
+        return permit
 
 
 def _may_be_added(place: Place | Deny) -> bool:

@@ -16,6 +16,7 @@ from typing import Generic, TypeVar
 
 from gate.core.added import goes_on, uid_at
 from gate.core.policy import Policy
+from gate.core.reasons import Deny
 from gate.core.revocation import Revocations
 from gate.core.session import Known
 from gate.core.ticket import Ticket
@@ -305,6 +306,15 @@ class Responses:
                 matched = policy.match(place.target)
                 if not goes_on(place.rule, None if matched is None else matched[0]):
                     running.cut()
+
+    def cut_room(self, application: str, room: str, check: Callable[[Permit], Deny | None]) -> None:
+        """Ends what runs of this room's tracks and `check` refuses now."""
+        for running in list(self._running):
+            place = running.permit.place
+            track, of = place.facts.track, place.application
+            there = track is not None and track.room == room and of is not None and of.name == application
+            if there and check(running.permit) is not None:
+                running.cut()
 
     def cut_playback(self, session: str, client: str) -> None:
         """Ends what runs of a playback that has lost its place."""

@@ -134,6 +134,21 @@ class Ledger:
             return confirmed, False
         return replace(confirmed, ends_at=outcome.ends_at, renewed_by=outcome.renewed_by), outcome.first
 
+    async def count(self, ticket: Ticket, client: str, on_limit: OnLimit, facts: Facts) -> Deny | None:
+        """The ticket's session counts from now on, for this client, though nothing of it is served yet."""
+        try:
+            await self._recover()
+            call = self._commit(ticket, client, on_limit, facts, asyncio.Event())
+            outcome = await self._call("commit", call)
+        except StoreUnavailable:
+            self._miss()
+            raise
+        return Deny(outcome.reason) if isinstance(outcome, Refused) else None
+
+    async def close(self, session: str, owner: str) -> None:
+        """The session is resumed by nobody any more."""
+        await self._call("close", self._sessions.close(session, owner))
+
     def give_back(self, ticket: Ticket, client: str) -> None:
         """Undoes a first commit of which no byte was sent, in the background.
 

@@ -1,4 +1,4 @@
-"""What an API for rooms needs of the gate that it belongs to: who somebody is, and sessions for those who join."""
+"""What an API for rooms needs of its gate: who somebody is, and sessions for those who join."""
 
 from __future__ import annotations
 

@@ -48,7 +48,8 @@ def admitted(verdict: object) -> Admit:
 
 
 def opening_of(token: Token, place: Place, resume: Resume) -> Opening:
-    return Opening(token, place.client, place.page, resume, token.usage_s, token.expires_at)
+    linked = resume is not Resume.ONLY
+    return Opening(token, place.client, place.page, resume, token.usage_s, token.expires_at, linked=linked)
 
 
 # A token opens.
