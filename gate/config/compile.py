@@ -19,6 +19,7 @@ from gate.core.credentials import Carrier, Sources
 from gate.core.keys import Keyring
 from gate.core.media import Layout
 from gate.core.published import KeySource
+from gate.core.room import RoomRules
 from gate.core.token import Format, Rights
 from gate.errors import ConfigError, Problem
 from gate.formats.ziggeo import derive_key
@@ -30,7 +31,11 @@ _QUERY: Final[Mapping[Format, frozenset[str]]] = {
     Format.JWT: frozenset({"token"}),
     # A player's first question about a video names them the longer way.
     Format.ZIGGEO: frozenset({"client_auth", "server_auth", "auth_client_auth", "auth_server_auth"}),
+    # Its clients say so to the server of a room.
+    Format.VIDEOSDK: frozenset({"token", "secret"}),
 }
+# How long a session of VideoSDK's lives where the policy does not say: a day, as the vendor's tokens do.
+_VIDEOSDK_USAGE_S: Final = 86400
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +111,8 @@ def compile_config(file: PolicyFile, folder: Path, keyrings: Mapping[str, Keyrin
             unlimited_ttl=application.unlimited_ttl,
             leeway_s=application.leeway,
             on_limit=application.on_limit,
-            session_end=application.session_end,
-            max_usage_s=None if application.max_usage is None else int(application.max_usage),
+            session_end=_session_end(application),
+            max_usage_s=_max_usage_s(application),
             max_session_limit=application.max_session_limit,
             max_concurrent=application.max_concurrent,
             issuers=frozenset(application.issuers),
@@ -121,6 +126,7 @@ def compile_config(file: PolicyFile, folder: Path, keyrings: Mapping[str, Keyrin
             rights=Rights(**dict.fromkeys(application.rights, True)),
             auth_required_for=frozenset(application.auth_required_for),
             ziggeo=_ziggeo(application),
+            videosdk=_videosdk(application),
         )
         for name, application in file.applications.items()
     }
@@ -214,6 +220,42 @@ def _ziggeo(application: Application) -> core.Ziggeo | None:
         key=derive_key(said.encryption_key.get_secret_value()),
         volatile_grace_s=said.volatile_grace,
     )
+
+
+def _videosdk(application: Application) -> core.VideoSdk | None:
+    said = application.videosdk
+    if said is None:
+        return None
+    keys = (core.ApiKey(each.key, each.secret.get_secret_value().encode()) for each in said.keys)
+    return core.VideoSdk(
+        keys=MappingProxyType({key.id: key for key in keys}),
+        rooms=RoomRules(
+            entry_timeout_s=said.entry_timeout,
+            entry_pause_s=said.entry_pause,
+            consent=said.consent == "required",
+            most_people=said.max_participants,
+        ),
+        endless_s=None if said.without_exp is None else int(said.without_exp),
+        single_use=said.single_use_jti,
+        sealing=tuple(
+            hashlib.sha256(b"gate api key secret" + secret.get_secret_value().encode()).digest()
+            for secret in said.key_secrets
+        ),
+    )
+
+
+def _session_end(application: Application) -> core.SessionEnd:
+    """VideoSDK's tokens are checked at joining only, so that their sessions outlive them."""
+    if application.session_end is not None:
+        return application.session_end
+    return core.SessionEnd.USAGE if Format.VIDEOSDK in application.formats else core.SessionEnd.TOKEN
+
+
+def _max_usage_s(application: Application) -> int | None:
+    if application.max_usage is not None:
+        return int(application.max_usage)
+    ends = _session_end(application) is core.SessionEnd.USAGE
+    return _VIDEOSDK_USAGE_S if ends and Format.VIDEOSDK in application.formats else None
 
 
 def _rpc(file: PolicyFile) -> core.RpcRules | None:
