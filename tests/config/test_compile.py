@@ -18,17 +18,14 @@ from gate.core.media import Facts, Kind, Role
 from gate.core.policy import (
     METHODS,
     Access,
-    ApiKey,
     Foreign,
     ForwardedHeader,
     OnLimit,
     Proxies,
     RpcRules,
     SessionEnd,
-    VideoSdk,
 )
 from gate.core.published import KeySource
-from gate.core.room import RoomRules
 from gate.core.target import Target, parse_target
 from gate.core.token import Bound, Format
 from gate.core.windows import Moving, Span
@@ -424,56 +421,3 @@ def test_the_rpc_arrives(compile_text):
         "whitelist_admits: true, application: demo, public_url: 'https://tv.example/'}\n"
     ).policy.rpc
     assert full == RpcRules("demo", digests, True, True, True, True, "https://tv.example")
-
-
-class TestVideoSdk:
-    TEXT = f"""\
-        origins: {{archive: {{url: "http://127.0.0.1:9000"}}}}
-        applications:
-          rooms:
-            formats: [videosdk]
-            videosdk:
-              keys: [{{key: AK, secret: {SECRET}}}, {{key: BK, secret: {SECRET}2}}]
-        """
-    MIXED = f"formats: [videosdk, jwt]\n            keys: [{{kid: k, secret: {SECRET}}}]"
-
-    def test_defaults(self, compile_text):
-        application = compile_text(self.TEXT).policy.applications["rooms"]
-        keys = {"AK": ApiKey("AK", SECRET.encode()), "BK": ApiKey("BK", f"{SECRET}2".encode())}
-        assert application.videosdk == VideoSdk(keys)
-        assert application.videosdk.rooms == RoomRules(60, 30, True, 1000)
-        assert application.formats == {Format.VIDEOSDK}
-        assert application.sources.query == {"token", "secret"}
-        assert (application.session_end, application.max_usage_s) == (SessionEnd.USAGE, 86400)
-        assert not list(application.keyring)
-        assert compile_text(SHORTEST).policy.applications["demo"].videosdk is None
-
-    def test_every_value_arrives(self, compile_text):
-        rules = (
-            "entry_timeout: 5s, entry_pause: 0s, consent: none, max_participants: 3, without_exp: 90m, "
-            "single_use_jti: true, key_secrets: [a secret of some length, another one of these]"
-        )
-        text = self.TEXT.replace("  keys: [{key: AK", f"  {{{rules}, keys: [{{key: AK").replace("2}]", "2}]}")
-        videosdk = compile_text(text).policy.applications["rooms"].videosdk
-        assert videosdk.rooms == RoomRules(5, 0, False, 3)
-        assert (videosdk.endless_s, videosdk.single_use) == (5400, True)
-        assert videosdk.sealing == tuple(
-            hashlib.sha256(b"gate api key secret" + secret).digest()
-            for secret in (b"a secret of some length", b"another one of these")
-        )
-
-    @pytest.mark.parametrize(
-        ("lines", "end", "usage_s"),
-        [
-            ("formats: [videosdk]", SessionEnd.USAGE, 86400),
-            ("formats: [videosdk]\n            max_usage: 1h", SessionEnd.USAGE, 3600),
-            ("formats: [videosdk]\n            session_end: usage", SessionEnd.USAGE, 86400),
-            ("formats: [videosdk]\n            session_end: token", SessionEnd.TOKEN, None),
-            (MIXED, SessionEnd.USAGE, 86400),
-            (f"{MIXED}\n            session_end: token\n            max_usage: 1h", SessionEnd.TOKEN, 3600),
-        ],
-    )
-    def test_what_ends_a_session(self, compile_text, lines, end, usage_s):
-        text = self.TEXT.replace("formats: [videosdk]", lines)
-        application = compile_text(text).policy.applications["rooms"]
-        assert (application.session_end, application.max_usage_s) == (end, usage_s)
