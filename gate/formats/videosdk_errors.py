@@ -1,6 +1,6 @@
 """The vendor's numbers and names for what the gate refuses, as clients of VideoSDK's know them.
 
-The names are the vendor's own, with the one that it misspells (4023). Source: the table of errors of its
+The names are the vendor's own, with those that it misspells (4009, 4023). Source: the table of errors of its
 JavaScript SDK 1.1.
 """
 
@@ -18,7 +18,7 @@ INVALID_MEETING_ID: Final = (4003, "INVALID_MEETING_ID")
 INVALID_PARTICIPANT_ID: Final = (4004, "INVALID_PARTICIPANT_ID")
 DUPLICATE_PARTICIPANT: Final = (4005, "DUPLICATE_PARTICIPANT")
 INVALID_PERMISSIONS: Final = (4008, "INVALID_PERMISSIONS")
-MAX_PARTICIPANT_REACHED: Final = (4009, "MAX_PARTICIPANT_REACHED")
+MAX_PARTCIPANT_REACHED: Final = (4009, "MAX_PARTCIPANT_REACHED")
 UNAUTHORIZED_MEETING_ID: Final = (4022, "UNAUTHORIZED_MEETING_ID")
 UNAUTHORIZED_PARTICIPANT_ID: Final = (4023, "UNAUTHORIZED_PARTCIPANT_ID")
 UNAUTHORIZED_ROLE: Final = (4024, "UNAUTHORIZED_ROLE")
@@ -53,7 +53,7 @@ _CODES: Final[Mapping[Reason, tuple[int, str]]] = MappingProxyType(
         Reason.PARTICIPANT_INVALID: INVALID_PARTICIPANT_ID,
         Reason.DUPLICATE_PARTICIPANT: DUPLICATE_PARTICIPANT,
         Reason.PERMISSIONS_INVALID: INVALID_PERMISSIONS,
-        Reason.ROOM_FULL: MAX_PARTICIPANT_REACHED,
+        Reason.ROOM_FULL: MAX_PARTCIPANT_REACHED,
         Reason.ROOM_NOT_GRANTED: UNAUTHORIZED_MEETING_ID,
         Reason.PARTICIPANT_NOT_GRANTED: UNAUTHORIZED_PARTICIPANT_ID,
         Reason.ROLE_NOT_GRANTED: UNAUTHORIZED_ROLE,

@@ -19,7 +19,7 @@ TABLE = {
     (4004, "INVALID_PARTICIPANT_ID"): "participant_invalid",
     (4005, "DUPLICATE_PARTICIPANT"): "duplicate_participant",
     (4008, "INVALID_PERMISSIONS"): "permissions_invalid",
-    (4009, "MAX_PARTICIPANT_REACHED"): "room_full",
+    (4009, "MAX_PARTCIPANT_REACHED"): "room_full",
     (4022, "UNAUTHORIZED_MEETING_ID"): "room_not_granted",
     (4023, "UNAUTHORIZED_PARTCIPANT_ID"): "participant_not_granted",
     (4024, "UNAUTHORIZED_ROLE"): "role_not_granted",
