@@ -24,6 +24,7 @@ from gate.config.compile import Address, Config
 from gate.config.values import UnixAddress
 from gate.core.keys import Keyring
 from gate.core.policy import Limits
+from gate.core.room import DEFAULT_ROOM_RULES, Room, RoomRules
 from gate.core.ticket import TicketKeys
 from gate.errors import GateError, StoreError, StoreReplica, StoreUnavailable
 from gate.proxy.credentials import Credentials
@@ -34,6 +35,7 @@ from gate.proxy.origin import HttpUpstream
 from gate.proxy.published import PublishedKeys
 from gate.proxy.references import References
 from gate.proxy.streams import KnownStreams
+from gate.rooms.desk import Desk
 from gate.server.admin import AdminHandler
 from gate.server.health import Health, State
 from gate.server.kept_keys import KeptKeys
@@ -43,6 +45,7 @@ from gate.store.authtokens import AuthTokens
 from gate.store.client import Client
 from gate.store.control import HEARTBEAT_S, Control
 from gate.store.listing import Listing
+from gate.store.rooms import Rooms
 from gate.store.sessions import Sessions
 from gate.store.streams import Streams
 from gate.wire.failures import Failures
@@ -107,7 +110,10 @@ class Node:
         def miss() -> None:
             references.forget_all()
             known.miss()
+            desk.miss()
 
+        rooms = Rooms(client)
+        desk = Desk(rooms, policy.sessions.idle_s, rules=self._room_rules, on_changed=self._take_room)
         streams = Streams(patient)
         known = KnownStreams(streams, self._take_streams)
 
@@ -120,6 +126,7 @@ class Node:
             on_ticket_keys=self._take_ticket_keys,
             on_authtokens=forget,
             on_streams=known.hear,
+            on_room=desk.hear,
             on_missed=miss,
         )
         authtokens = AuthTokens(client, control.tell_authtokens)
@@ -152,11 +159,14 @@ class Node:
             metrics=self.metrics,
             cut=cut,
             journal=journal,
+            desk=desk,
             streams=lambda: known.streams if known.whole else None,
         )
         # From here on it takes keys that are fetched, and ticket keys that the feed tells of.
         self.gatekeeper, self.keys = keeper, keys
         self.config = replace(self.config, policy=keeper.policy)
+        await desk.start(reachable=reachable)
+        stack.push_async_callback(desk.stop)
         rpc = RpcApi(streams, control, Failures(), lambda: keeper.tickets, known.learn)
         stack.push_async_callback(ledger.drain)
         health = Health(self._state(control, ledger, keeper, keys), patient, upstream)
@@ -308,6 +318,14 @@ class Node:
         if self.gatekeeper is not None:
             self.gatekeeper.adopt_streams(changed)
             self.config = replace(self.config, policy=self.gatekeeper.policy)
+
+    def _take_room(self, room: Room) -> None:
+        if self.gatekeeper is not None:
+            self.gatekeeper.adopt_room(room)
+
+    def _room_rules(self, application: str) -> RoomRules:
+        found = self.config.policy.applications.get(application)
+        return DEFAULT_ROOM_RULES if found is None or found.videosdk is None else found.videosdk.rooms
 
     def _take_keyring(self, name: str, keyring: Keyring) -> None:
         if self.gatekeeper is not None:
