@@ -1,7 +1,7 @@
 """What there is to tell of a room that has changed unseen: from how it was and how it is now.
 
-Whoever follows a room is told of each step. One who has missed some is told what they have come to: whoever waits
-for an answer gets it, and whoever is in knows who else is.
+Whoever follows a room is told of each step. One who has missed some is told what they have come to: whoever
+waits for an answer gets it, and whoever is in knows who else is.
 """
 
 from __future__ import annotations

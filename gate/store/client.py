@@ -46,6 +46,13 @@ SCRIPTS: Final = (
     "drop_resource",
     "put_stream",
     "remove_stream",
+    "create_room",
+    "read_room",
+    "write_room",
+    "page_rooms",
+    "page_meetings",
+    "renew_seats",
+    "due_seats",
 )
 OLDEST_REDIS: Final = (7, 0)
 # Errors by which a server says that it cannot serve now, though it answers.
