@@ -6,7 +6,7 @@ waits for an answer gets it, and whoever is in knows who else is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from gate.core.room import Participant, Room, State, TrackKind
 from gate.core.room_steps import Audience, Event
@@ -23,19 +23,16 @@ def compare(before: Room, after: Room) -> tuple[Event, ...]:
     return tuple(told)
 
 
-def lose(before: Room, after: Room) -> bool:
-    """Whether somebody may do less than before: was muted, is out or replaced, or the room was closed."""
+def lose(before: Room, after: Room, names: Iterable[str]) -> bool:
+    """Whether any of `names` who were in may do less than before: were muted, are out, or stand there by
+    another session; or the room was closed."""
     if (before.disabled, before.closed_ms) != (after.disabled, after.closed_ms):
         return True
-    if before.people is after.people:
-        return False
-    for name, was in before.people.items():
-        now = after.people.get(name)
-        if now is was or was.state is not State.JOINED:
+    for name in names:
+        was, now = before.people.get(name), after.people.get(name)
+        if was is None or was.state is not State.JOINED:
             continue
-        if now is None or now.state is not State.JOINED or now.session != was.session:
-            return True
-        if now.disabled - was.disabled:
+        if now is None or (now.state, now.session) != (was.state, was.session) or now.disabled - was.disabled:
             return True
     return False
 

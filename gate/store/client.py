@@ -53,6 +53,7 @@ SCRIPTS: Final = (
     "page_meetings",
     "renew_seats",
     "due_seats",
+    "drop_seat",
 )
 OLDEST_REDIS: Final = (7, 0)
 # Errors by which a server says that it cannot serve now, though it answers.

@@ -45,7 +45,7 @@ class News:
         """The room that it tells of, from the one before."""
         people = {**room.people, **self.people}
         here = {name: person for name, person in people.items() if person is not None}
-        facts: Any = self.facts
+        facts: dict[str, Any] = {**self.facts, "sequence": self.sequence}
         return replace(room, people=MappingProxyType(here), **facts)
 
 

@@ -212,9 +212,12 @@ class Rooms:
             raise StoreError(f"the store holds a meeting that cannot be read: {meeting}: {error}") from None
 
     async def renew(self, seats: Iterable[tuple[str, str, str, int]], idle_ms: int) -> None:
-        """Participants (application, room, participant, not beyond this time in ms or 0) are there."""
+        """Participants (application, room, participant, not beyond this time in ms or 0) are there.
+
+        The store is asked even where there are none: it is there, and its time is known.
+        """
         wanted = list(seats)
-        for at in range(0, len(wanted), _ONCE):
+        for at in range(0, len(wanted) or 1, _ONCE):
             args: list[str | int] = [idle_ms]
             for application, room, participant, until_ms in wanted[at : at + _ONCE]:
                 args += [seats_prefix(application, room) + escape(participant), until_ms]
@@ -238,8 +241,10 @@ class Rooms:
         return seats
 
     async def drop(self, application: str, room: str, participant: str) -> None:
-        """There is no such seat: for one whose room or participant is no more."""
-        await self._client.call("ZREM", SEATS, seats_prefix(application, room) + escape(participant))
+        """Nothing is due of the participant, if the room knows nobody of that name."""
+        name = escape(participant)
+        args = [seats_prefix(application, room) + name, name]
+        await self._client.script("drop_seat", [SEATS, RoomKeys(application).people(room)], args)
 
     async def _ask(self, script: str, keys: Sequence[str], args: Sequence[str | int]) -> Any:
         try:
