@@ -100,7 +100,7 @@ class RoomCalls:
         return describe_room(await self._rooms.create(room), call.base)
 
     async def list(self, call: Call) -> Outcome:
-        """One page of rooms, youngest first; with `query`, or by a token for a room, only the one of that name."""
+        """One page of rooms, youngest first; with `query`, or by a token for one, only that of the name."""
         query = read_query(call.target, "page", "perPage", "query")
         paging = read_paging(query)
         name = query.get("query") or call.caller.room_pass.room
