@@ -223,8 +223,13 @@ class Connection(web.RequestHandler):
         if wire.can_write_eof():
             wire.write_eof()
 
-    def hand_over(self, taker: Taken) -> None:
-        """The connection is `taker`'s, with what has come behind the request at hand.
+    @property
+    def draining(self) -> bool:
+        """The listener shuts down: what would be handed over now has nobody who ends it."""
+        return self._hub.draining
+
+    def hand_over(self, taker: Taken) -> bytes:
+        """The connection is `taker`'s; gives what has come behind the request at hand.
 
         Whoever answers that request raises HandedOver then. Raises ConnectionResetError where the client left.
         """
@@ -238,12 +243,8 @@ class Connection(web.RequestHandler):
         self._hub.open.discard(self)
         wire.set_protocol(taker)
         taker.take(wire, self._hub.taken)
-        if rest:
-            taker.data_received(rest)
-        if not wire.is_closing():
-            wire.resume_reading()
-        if self._hub.draining:
-            taker.dismiss()
+        wire.resume_reading()
+        return rest
 
     def handle_error(
         self,
