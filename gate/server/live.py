@@ -1,7 +1,7 @@
 """All who listen to rooms on this worker: let in, told, kept awake, and ended with what lets them listen.
 
-One timer looks after all of them, once a second and only while there are any: each is sent something every
-ROUND_S seconds, a part of them each second, so that ten thousand do not all get it in the same moment.
+One timer looks after all of them, once a second and only while there are any: each is sent something every 15
+seconds, a part of them each second, so that ten thousand do not all get it in the same moment.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ from gate.wire.answers import Answer, Fields, cors_fields, event_stream, problem
 from gate.wire.record import Journal, Record
 from gate.wire.websocket import offers, shake_hands
 
-ROUND_S: Final = 15
+TURN_S: Final = 1.0
+TURNS: Final = 15
 # How long a client may take to read its last word.
 FAREWELL_S: Final = 2.0
 # A session that was renewed is asked after so often, once the end that its link knows is past.
@@ -62,7 +63,7 @@ class Live:
         self._journal = journal
         self._policy = policy
         self._still = still
-        self._turns: list[set[Stream]] = [set() for _ in range(ROUND_S)]
+        self._turns: list[set[Stream]] = [set() for _ in range(TURNS)]
         self._turn = 0
         self._leaving: dict[Stream, float] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -229,11 +230,11 @@ class Live:
 
     def _wake(self) -> None:
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(1, self._look)
+            self._timer = asyncio.get_running_loop().call_later(TURN_S, self._look)
 
     def _look(self) -> None:
-        """Each second: who is next is sent something, and what is over ends."""
-        self._turn = (self._turn + 1) % ROUND_S
+        """Once a turn: who is next is sent something, and what is over ends."""
+        self._turn = (self._turn + 1) % TURNS
         for stream in tuple(self._turns[self._turn]):
             stream.beat()
         now = time.time()
