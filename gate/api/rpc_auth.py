@@ -21,7 +21,7 @@ from gate.core.policy import Application
 from gate.core.reasons import Deny, Reason
 from gate.core.ticket import TicketKeys
 from gate.core.token import Token, token_id
-from gate.formats import jwt, read_token
+from gate.formats import jws, jwt, read_token
 from gate.formats.aipix import access_claims, access_parameters, asked_claims, check_bounds, lifetime
 from gate.formats.parameters import Parameter, text
 from gate.formats.signatures import UnfitKeyError
@@ -33,7 +33,7 @@ CREATE_API: Final = "Auth.CreateApiToken"
 # For how long what a revoked token has opened may go on being renewed, beyond the token's own end.
 _AFTERLIFE_S: Final = 86400.0
 _JTI: Final = re.compile(r"[\x21-\x7e]{1,64}")
-_TOKEN: Final = text(jwt.LONGEST, r"[\x21-\x7e]+", "the text of a token")
+_TOKEN: Final = text(jws.LONGEST, r"[\x21-\x7e]+", "the text of a token")
 _STRING: Final[Mapping[str, object]] = {"type": "string"}
 _log: Final = logging.getLogger("gate.rpc")
 

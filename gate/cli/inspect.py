@@ -66,7 +66,8 @@ def find_faults(text: str, header: Mapping[str, Any], claims: Mapping[str, Any],
     from gate.core.reasons import Deny, Reason
     from gate.core.token import Format
     from gate.formats.claims import read_claims
-    from gate.formats.jwt import check_header, verify_jws
+    from gate.formats.jws import check_header
+    from gate.formats.jwt import verify_jws
 
     if (refusal := check_header(header)) is not None:
         yield f"header: {refusal.detail or 'alg, kid and typ must be texts'}"

@@ -15,7 +15,7 @@ from gate.core.keys import Key
 from gate.core.policy import Application
 from gate.core.token import Token
 from gate.errors import UsageError
-from gate.formats import Reference, jwt, read_token
+from gate.formats import Reference, jws, jwt, read_token
 from gate.formats.claims import check_claims
 from gate.formats.signatures import UnfitKeyError
 
@@ -49,9 +49,9 @@ def _sign(claims: Mapping[str, Any], key: Key) -> str:
         text = jwt.sign(claims, key)
     except UnfitKeyError as error:
         raise UsageError(f"the key {key.kid} cannot sign: {error}") from None
-    if len(text) > jwt.LONGEST:
+    if len(text) > jws.LONGEST:
         raise UsageError(
-            f"the token is {len(text)} characters long and may have {jwt.LONGEST}: name fewer resources"
+            f"the token is {len(text)} characters long and may have {jws.LONGEST}: name fewer resources"
         )
     return text
 

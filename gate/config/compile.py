@@ -7,31 +7,23 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Literal
 
+from gate.config.applications import compile_application
 from gate.config.complaints import Complaint, complaints, signing_complaints
 from gate.config.document import load, render_route
 from gate.config.keys import read_keyrings
-from gate.config.models import Application, PolicyFile, Stream
+from gate.config.models import PolicyFile, Stream
 from gate.config.values import TcpAddress, UnixAddress
 from gate.core import policy as core
-from gate.core.credentials import Carrier, Sources
+from gate.core.credentials import Carrier
 from gate.core.keys import Keyring
 from gate.core.media import Layout
-from gate.core.published import KeySource
-from gate.core.token import Format, Rights
 from gate.errors import ConfigError, Problem
-from gate.formats.ziggeo import derive_key
 from gate.media.layouts import LAYOUTS, NAMED_ELSEWHERE, HlsLayout, PathLayout
 from gate.media.rooms import RoomLayout
 
 Address = TcpAddress | UnixAddress
-# Where each system's clients put their tokens.
-_QUERY: Final[Mapping[Format, frozenset[str]]] = {
-    Format.JWT: frozenset({"token"}),
-    # A player's first question about a video names them the longer way.
-    Format.ZIGGEO: frozenset({"client_auth", "server_auth", "auth_client_auth", "auth_server_auth"}),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,35 +86,7 @@ def compile_config(file: PolicyFile, folder: Path, keyrings: Mapping[str, Keyrin
         if wrong:
             raise ConfigError([Problem(str(folder), 0, 0, render_route(route), text) for route, text in wrong])
     applications = {
-        name: core.Application(
-            name=name,
-            keyring=keyrings[name],
-            formats=frozenset(application.formats),
-            sources=Sources(
-                query=_parameters(application),
-                headers=frozenset(header.lower() for header in application.sources.headers),
-                cookies=frozenset(application.sources.cookies),
-            ),
-            max_ttl_s=application.max_ttl,
-            unlimited_ttl=application.unlimited_ttl,
-            leeway_s=application.leeway,
-            on_limit=application.on_limit,
-            session_end=application.session_end,
-            max_usage_s=None if application.max_usage is None else int(application.max_usage),
-            max_session_limit=application.max_session_limit,
-            max_concurrent=application.max_concurrent,
-            issuers=frozenset(application.issuers),
-            audiences=frozenset(application.audiences),
-            required_claims=application.required_claims,
-            require_bind=frozenset(application.require_bind),
-            key_sources=tuple(
-                KeySource(source.url, source.algorithm, source.refresh, source.cooldown)
-                for source in application.jwks
-            ),
-            rights=Rights(**dict.fromkeys(application.rights, True)),
-            auth_required_for=frozenset(application.auth_required_for),
-            ziggeo=_ziggeo(application),
-        )
+        name: compile_application(name, application, keyrings[name])
         for name, application in file.applications.items()
     }
     origins = {
@@ -200,25 +164,6 @@ def compile_config(file: PolicyFile, folder: Path, keyrings: Mapping[str, Keyrin
         drain_s=file.drain,
         log_format=file.log.format,
         log_access=file.log.access,
-    )
-
-
-def _parameters(application: Application) -> frozenset[str]:
-    """The query parameters that carry a token."""
-    if application.sources.query is not None:
-        return frozenset(application.sources.query)
-    return frozenset().union(*(_QUERY[each] for each in application.formats))
-
-
-def _ziggeo(application: Application) -> core.Ziggeo | None:
-    said = application.ziggeo
-    if said is None:
-        return None
-    return core.Ziggeo(
-        application_token=said.application_token,
-        private_key=said.private_key.get_secret_value(),
-        key=derive_key(said.encryption_key.get_secret_value()),
-        volatile_grace_s=said.volatile_grace,
     )
 
 

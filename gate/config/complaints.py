@@ -10,6 +10,7 @@ from gate.config.values import TcpAddress, is_loopback
 from gate.core.keys import Algorithm, Keyring
 from gate.core.policy import AUTHTOKENS, RPC_PATH, Access, Pattern, SessionEnd
 from gate.core.token import Format
+from gate.formats.signatures import UnfitKeyError, check_material
 from gate.media.layouts import LAYOUTS, NAMED_BY_RULE, HlsLayout
 from gate.media.rooms import PARTS, RoomLayout
 
@@ -24,11 +25,13 @@ Complaint = tuple[tuple[str | int, ...], str]
 def complaints(policy: PolicyFile) -> Iterator[Complaint]:
     """Everything that is wrong between the values of `policy`, as far as no other file need be read for it."""
     for name, application in policy.applications.items():
-        if application.session_end is SessionEnd.USAGE and application.max_usage is None:
+        usage = application.session_end is SessionEnd.USAGE and Format.VIDEOSDK not in application.formats
+        if usage and application.max_usage is None:
             yield ("applications", name), "session_end usage needs max_usage"
         if Format.JWT in application.formats and not application.keys and not application.jwks:
             yield ("applications", name), "an application needs keys: name some in keys, or their URL in jwks"
         yield from _ziggeo_complaints(policy, name, application)
+        yield from _videosdk_complaints(policy, name, application)
         named = [(source.url, source.algorithm) for source in application.jwks]
         for at, source in enumerate(named):
             if source in named[:at]:
@@ -65,6 +68,37 @@ def _ziggeo_complaints(policy: PolicyFile, name: str, application: Application) 
     for field in ("issuers", "audiences", "required_claims", "require_bind"):
         if getattr(application, field):
             yield ("applications", name, field), "no token of Ziggeo's can say it: all would be refused"
+
+
+def _videosdk_complaints(policy: PolicyFile, name: str, application: Application) -> Iterator[Complaint]:
+    ours = application.videosdk
+    if (ours is not None) != (Format.VIDEOSDK in application.formats):
+        lacking = "videosdk among its formats" if ours is not None else "a section videosdk, with its API keys"
+        yield ("applications", name), f"an application of VideoSDK's needs {lacking}"
+    if ours is None:
+        return
+    if not ours.keys and not ours.key_secrets:
+        text = "without keys nothing verifies: name some, or key_secrets for those that are made at runtime"
+        yield ("applications", name, "videosdk"), text
+    taken: dict[str, str] = {}
+    for other, same in policy.applications.items():
+        if other == name:
+            break
+        taken |= {each.key: other for each in (() if same.videosdk is None else same.videosdk.keys)}
+    for at, key in enumerate(ours.keys):
+        place = ("applications", name, "videosdk", "keys", at)
+        if (owner := taken.get(key.key)) is not None:
+            told = "this API key is there already" if owner == name else f"this is an API key of {owner}"
+            yield (*place, "key"), told
+        taken.setdefault(key.key, name)
+        try:
+            check_material(Algorithm.HS256, key.secret.get_secret_value().encode())
+        except UnfitKeyError as error:
+            # How a key file is brought in is said of another place.
+            yield (*place, "secret"), str(error).partition(":")[0]
+    for field in ("issuers", "audiences", "require_bind"):
+        if getattr(application, field):
+            yield ("applications", name, field), "no token of VideoSDK's can say it: all would be refused"
 
 
 def _rpc_complaints(policy: PolicyFile) -> Iterator[Complaint]:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
+from gate.config.base import Count, Model, Name
 from gate.config.values import (
     Duration,
     HttpUrl,
@@ -20,6 +21,7 @@ from gate.config.values import (
     Size,
     TcpAddress,
 )
+from gate.config.vendors import VideoSdk, Ziggeo
 from gate.core.credentials import Carrier
 from gate.core.grants import Action
 from gate.core.keys import Algorithm
@@ -30,16 +32,10 @@ from gate.media import forms
 from gate.media.forms import Open
 from gate.media.layouts import Timeline
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 FilePath = Annotated[str, Field(min_length=1)]
 Claim = Annotated[str, Field(min_length=1, max_length=128)]
 Party = Annotated[str, Field(min_length=1, max_length=512)]
-Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Method = Annotated[str, Field(pattern=r"^(GET|HEAD|OPTIONS|PUT|POST|PATCH|DELETE)$")]
-
-
-class Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class Key(Model):
@@ -122,38 +118,12 @@ class Sources(Model):
     query: tuple[Name, ...] | None = Field(
         default=None,
         description="Query parameters. Without it token for the native format; client_auth, server_auth, "
-        "auth_client_auth and auth_server_auth for Ziggeo's.",
+        "auth_client_auth and auth_server_auth for Ziggeo's; token and secret for VideoSDK's.",
     )
     headers: tuple[Name, ...] = Field(
         default=("Authorization",), description="Header fields; Authorization is read with or without Bearer."
     )
     cookies: tuple[Name, ...] = Field(default=(), description="Cookies.")
-
-
-class Ziggeo(Model):
-    """An application's credentials at Ziggeo, as its SDKs are given them, and how its tokens are kept."""
-
-    application_token: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = Field(
-        description="The application's public token: what its SDKs are made with, and its URLs name."
-    )
-    private_key: Secret = Field(
-        description="The password of the API for server-side tokens (/v1/authtokens): at least 16 characters."
-    )
-    encryption_key: Secret = Field(
-        description="What client-side tokens are encrypted with: at least 16 characters. They are not "
-        "authenticated: for limits that nobody can tamper with use server-side tokens, or the native format."
-    )
-    volatile_grace: Duration = Field(
-        default=60.0,
-        description="How long a volatile server-side token is kept that grants nothing (any more).",
-    )
-
-    @field_validator("private_key", "encryption_key")
-    @classmethod
-    def _is_long(cls, value: Secret) -> Secret:
-        if len(value.get_secret_value()) < 16:
-            raise ValueError("expected at least 16 characters")
-        return value
 
 
 class Application(Model):
@@ -167,6 +137,7 @@ class Application(Model):
                         {"required": ["keys"], "properties": {"keys": {"type": "array", "minItems": 1}}},
                         {"required": ["jwks"], "properties": {"jwks": {"type": "array", "minItems": 1}}},
                         {"required": ["ziggeo"]},
+                        {"required": ["videosdk"]},
                     ]
                 }
             ]
@@ -187,8 +158,8 @@ class Application(Model):
     sources: Sources = Field(default=Sources(), description="Where requests may carry their token.")
     rights: tuple[Literal["live", "dvr", "copy"], ...] = Field(
         default=("live", "dvr"),
-        description="What tokens may watch whose format cannot say it, such as Ziggeo's: live, dvr, and copy "
-        "for downloads.",
+        description="What tokens may watch whose format cannot say it, Ziggeo's and VideoSDK's: live, dvr, and "
+        "copy for downloads.",
     )
     auth_required_for: tuple[Action, ...] = Field(
         default=tuple(Action),
@@ -197,6 +168,9 @@ class Application(Model):
     )
     ziggeo: Ziggeo | None = Field(
         default=None, description="What makes this an application of Ziggeo's; the format ziggeo needs it."
+    )
+    videosdk: VideoSdk | None = Field(
+        default=None, description="What makes this an application of VideoSDK's; the format videosdk needs it."
     )
     max_ttl: Duration | None = Field(
         default=None, description="The longest life of a token, from its iat (or from now) to its end."
@@ -229,17 +203,19 @@ class Application(Model):
     max_usage: Duration | None = Field(
         default=None,
         description="How long a session lives at the most, from its opening; a token with a longer "
-        "usage_expiration_time, or none, gets this. session_end usage needs it.",
+        "usage_expiration_time, or none, gets this. session_end usage needs it; with the format videosdk it is "
+        "24h where nothing else is said.",
     )
     on_limit: OnLimit = Field(
         default=OnLimit.REJECT,
         description="Whom a token's max_concurrent turns away: reject the new playback, or evict the oldest or "
         "the one that was idle longest.",
     )
-    session_end: SessionEnd = Field(
-        default=SessionEnd.TOKEN,
+    session_end: SessionEnd | None = Field(
+        default=None,
         description="token: a session ends with its token. usage: the token is checked at joining only, and "
-        "max_usage ends the session.",
+        "max_usage ends the session. Without it usage for an application that accepts the format videosdk, for "
+        "all of its tokens, else token.",
     )
     leeway: Duration = Field(default=60.0, description="How far ahead the clock of a token's maker may be.")
 

@@ -24,7 +24,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import unquote_plus
+from urllib.parse import quote, unquote_plus
 
 from gate.core.reasons import Deny, Reason
 
@@ -34,6 +34,8 @@ _QUERY: Final = re.compile(r"(?:[!\"$&-\[\]-~]|%(?!00)[0-9A-Fa-f]{2})*", re.ASCI
 _DOT_SEGMENT: Final = re.compile(r"/(?:\.{1,2}|(?=;))(?:;[^/]*)?(?=/|\Z)")
 _CONTROL: Final = re.compile(r"[\x80-\x9f]")
 _ESCAPE: Final = re.compile(r"%([0-9A-Fa-f]{2})")
+# What stands literally in a segment, beside letters, digits and "-._~".
+_LITERAL: Final = "!$&'()*+,;=:@"
 # The visible US-ASCII characters that have no literal form in a path: only these, and bytes beyond US-ASCII,
 # are ever escaped for a reason.
 _ESCAPABLE: Final = frozenset(b' "<>[]^`{|}')
@@ -108,6 +110,16 @@ def parse_target(raw: str, limit: int = 16384) -> Target | Deny:
     else:
         segments = tuple(path[1:].split("/"))
     return Target(path, query if mark else None, segments)
+
+
+def fits_segment(text: str) -> bool:
+    """Whether a target can have `text` as one of its decoded segments, and not for want of one."""
+    try:
+        raw = quote(text, safe=_LITERAL)
+    except UnicodeEncodeError:
+        return False
+    target = parse_target(f"/{raw}", len(raw) + 1)
+    return bool(text) and isinstance(target, Target) and target.segments == (text,)
 
 
 def _decode_segments(path: str) -> tuple[str, ...] | None:

@@ -34,17 +34,19 @@ from gate.core.token import (
     token_id,
     unnamed_token_id,
 )
-from gate.core.windows import LAST_SECOND, UNBOUNDED, Windows, span_of_seconds
+from gate.core.windows import UNBOUNDED, Windows, span_of_seconds
+from gate.formats.validators import (
+    LONGEST_TEXT,
+    InvalidClaimError,
+    read_count,
+    read_flag,
+    read_seconds,
+    read_text,
+)
 
-LONGEST_TEXT: Final = 512
-LARGEST_COUNT: Final = 1_000_000_000
 MOST_RESOURCES: Final = 10_000
 MOST_WINDOWS: Final = 100
 MOST_AUDIENCES: Final = 100
-
-
-class _InvalidError(Exception):
-    """One claim is not what it must be; the text names the claim and never shows its value."""
 
 
 def read_claims(
@@ -63,7 +65,7 @@ def read_claims(
         return Deny(Reason.CLAIM_MISSING, f"the token must have {lacking}")
     try:
         return _read(claims, application, form, signing_input)
-    except _InvalidError as invalid:
+    except InvalidClaimError as invalid:
         return Deny(Reason.CLAIM_INVALID, str(invalid))
 
 
@@ -74,13 +76,13 @@ def check_claims(claims: Mapping[str, Any]) -> str | None:
 
 
 def _read(claims: Mapping[str, Any], application: str, form: Format, signing_input: bytes) -> Token:
-    issuer = _text(claims, "iss")
+    issuer = read_text(claims, "iss")
     audiences = _audiences(claims)
-    subject = _text(claims, "sub")
+    subject = read_text(claims, "sub")
     name = _name(claims)
     identity = token_id(application, name) if name is not None else unnamed_token_id(application, signing_input)
-    session_limit = _count(claims, "session_limit")
-    single_use = _flag(claims, "single_use")
+    session_limit = read_count(claims, "session_limit")
+    single_use = read_flag(claims, "single_use")
     if single_use:
         session_limit = 1
     return Token(
@@ -91,16 +93,16 @@ def _read(claims: Mapping[str, Any], application: str, form: Format, signing_inp
         subject=subject,
         warrant=Warrant(
             grants=_grants(claims),
-            rights=Rights(_flag(claims, "live"), _flag(claims, "dvr"), _flag(claims, "copy")),
+            rights=Rights(read_flag(claims, "live"), read_flag(claims, "dvr"), read_flag(claims, "copy")),
             windows=_windows(claims),
             bind=_bind(claims),
         ),
-        issued_at=_seconds(claims, "iat"),
-        not_before=_seconds(claims, "nbf"),
+        issued_at=read_seconds(claims, "iat"),
+        not_before=read_seconds(claims, "nbf"),
         expires_at=_expiry(claims),
-        usage_s=_count(claims, "usage_expiration_time"),
+        usage_s=read_count(claims, "usage_expiration_time"),
         session_limit=session_limit,
-        max_concurrent=_count(claims, "max_concurrent"),
+        max_concurrent=read_count(claims, "max_concurrent"),
         single_use=single_use,
         issuer=issuer,
         audiences=audiences,
@@ -108,9 +110,9 @@ def _read(claims: Mapping[str, Any], application: str, form: Format, signing_inp
 
 
 def _name(claims: Mapping[str, Any]) -> str | None:
-    jti, nonce = _text(claims, "jti"), _text(claims, "nonce")
+    jti, nonce = read_text(claims, "jti"), read_text(claims, "nonce")
     if jti is not None and nonce is not None and jti != nonce:
-        raise _InvalidError("jti and nonce both name the token and differ")
+        raise InvalidClaimError("jti and nonce both name the token and differ")
     return nonce if jti is None else jti
 
 
@@ -118,15 +120,15 @@ def _audiences(claims: Mapping[str, Any]) -> tuple[str, ...]:
     """One text or an array of texts (RFC 7519, section 4.1.3); an empty array would address nobody."""
     value = claims.get("aud")
     if not isinstance(value, list):
-        name = _text(claims, "aud")
+        name = read_text(claims, "aud")
         return () if name is None else (name,)
     if not 0 < len(value) <= MOST_AUDIENCES or not all(isinstance(name, str) and name for name in value):
-        raise _InvalidError(f"aud must be text or an array of 1 to {MOST_AUDIENCES} texts")
+        raise InvalidClaimError(f"aud must be text or an array of 1 to {MOST_AUDIENCES} texts")
     return tuple(value)
 
 
 def _expiry(claims: Mapping[str, Any]) -> int | None:
-    ends = [end for name in ("exp", "expiration_date") if (end := _seconds(claims, name)) is not None]
+    ends = [end for name in ("exp", "expiration_date") if (end := read_seconds(claims, name)) is not None]
     return min(ends, default=None)
 
 
@@ -135,28 +137,28 @@ def _grants(claims: Mapping[str, Any]) -> Grants:
     if raw is None:
         return Grants()
     if not isinstance(raw, dict):
-        raise _InvalidError("grants must be an object")
+        raise InvalidClaimError("grants must be an object")
     by_action = {}
     for word, grant in raw.items():
         try:
             action = Action(word)
         except ValueError:
-            raise _InvalidError("grants knows read, create, update and destroy") from None
+            raise InvalidClaimError("grants knows read, create, update and destroy") from None
         by_action[action] = _grant(f"grants.{action.value}", grant)
     return Grants(MappingProxyType(by_action))
 
 
 def _grant(place: str, raw: object) -> Grant:
     if not isinstance(raw, dict):
-        raise _InvalidError(f"{place} must be an object")
+        raise InvalidClaimError(f"{place} must be an object")
     if not raw.keys() <= {"all", "resources", "session_owned"}:
-        raise _InvalidError(f"{place} knows all, resources and session_owned")
+        raise InvalidClaimError(f"{place} knows all, resources and session_owned")
     resources = raw.get("resources", [])
     if not isinstance(resources, list) or len(resources) > MOST_RESOURCES:
-        raise _InvalidError(f"{place}.resources must be an array of at most {MOST_RESOURCES} names")
+        raise InvalidClaimError(f"{place}.resources must be an array of at most {MOST_RESOURCES} names")
     if not all(isinstance(name, str) and 0 < len(name) <= LONGEST_TEXT for name in resources):
-        raise _InvalidError(f"{place}.resources must hold names of 1 to {LONGEST_TEXT} characters")
-    return Grant(_flag(raw, "all", place), frozenset(resources), _flag(raw, "session_owned", place))
+        raise InvalidClaimError(f"{place}.resources must hold names of 1 to {LONGEST_TEXT} characters")
+    return Grant(read_flag(raw, "all", place), frozenset(resources), read_flag(raw, "session_owned", place))
 
 
 def _windows(claims: Mapping[str, Any]) -> Windows:
@@ -164,21 +166,21 @@ def _windows(claims: Mapping[str, Any]) -> Windows:
         start, end = _bounds(claims, "")
         return UNBOUNDED if not start and not end else Windows.of([span_of_seconds(start, end)])
     if "from" in claims or "to" in claims:
-        raise _InvalidError("windows stands instead of from and to, not beside them")
+        raise InvalidClaimError("windows stands instead of from and to, not beside them")
     if not isinstance(raw, list) or not 0 < len(raw) <= MOST_WINDOWS:
-        raise _InvalidError(f"windows must be an array of 1 to {MOST_WINDOWS} windows")
+        raise InvalidClaimError(f"windows must be an array of 1 to {MOST_WINDOWS} windows")
     spans = []
     for at, window in enumerate(raw):
         if not isinstance(window, dict) or not window.keys() <= {"from", "to"}:
-            raise _InvalidError(f"windows[{at}] must be an object with from and to")
+            raise InvalidClaimError(f"windows[{at}] must be an object with from and to")
         spans.append(span_of_seconds(*_bounds(window, f"windows[{at}].")))
     return Windows.of(spans)
 
 
 def _bounds(raw: Mapping[str, Any], place: str) -> tuple[int, int]:
-    start, end = _seconds(raw, "from", place) or 0, _seconds(raw, "to", place) or 0
+    start, end = read_seconds(raw, "from", place) or 0, read_seconds(raw, "to", place) or 0
     if start and end and end < start:
-        raise _InvalidError(f"{place}to must not lie before {place}from")
+        raise InvalidClaimError(f"{place}to must not lie before {place}from")
     return start, end
 
 
@@ -186,47 +188,10 @@ def _bind(claims: Mapping[str, Any]) -> Bind | None:
     if (raw := claims.get("bind")) is None:
         return None
     if not isinstance(raw, dict) or not raw.keys() <= {"ip", "user_agent", "origin"}:
-        raise _InvalidError("bind must be an object that knows ip, user_agent and origin")
-    address = _text(raw, "ip", "bind.")
+        raise InvalidClaimError("bind must be an object that knows ip, user_agent and origin")
+    address = read_text(raw, "ip", "bind.")
     try:
         network = None if address is None else ip_network(address)
     except ValueError:
-        raise _InvalidError("bind.ip must be an address or a network, such as 192.0.2.0/24") from None
-    return Bind(network, _text(raw, "user_agent", "bind."), _text(raw, "origin", "bind."))
-
-
-def _seconds(raw: Mapping[str, Any], name: str, place: str = "") -> int | None:
-    """A date in Unix seconds. Whole numbers only: readers of fractions and exponents do not agree."""
-    value = raw.get(name)
-    if value is None:
-        return None
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise _InvalidError(f"{place}{name} must be a whole number of seconds")
-    if not 0 <= value <= LAST_SECOND:
-        raise _InvalidError(f"{place}{name} must lie between 0 and {LAST_SECOND}")
-    return value
-
-
-def _count(raw: Mapping[str, Any], name: str) -> int | None:
-    value = raw.get(name)
-    if value is None:
-        return None
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= LARGEST_COUNT:
-        raise _InvalidError(f"{name} must be a whole number from 1 to {LARGEST_COUNT}")
-    return value
-
-
-def _flag(raw: Mapping[str, Any], name: str, place: str = "") -> bool:
-    value = raw.get(name, False)
-    if not isinstance(value, bool):
-        raise _InvalidError(f"{place}{'.' if place else ''}{name} must be true or false")
-    return value
-
-
-def _text(raw: Mapping[str, Any], name: str, place: str = "") -> str | None:
-    value = raw.get(name)
-    if value is None:
-        return None
-    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_TEXT:
-        raise _InvalidError(f"{place}{name} must be text of 1 to {LONGEST_TEXT} characters")
-    return value
+        raise InvalidClaimError("bind.ip must be an address or a network, such as 192.0.2.0/24") from None
+    return Bind(network, read_text(raw, "user_agent", "bind."), read_text(raw, "origin", "bind."))

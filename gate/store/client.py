@@ -46,6 +46,7 @@ SCRIPTS: Final = (
     "drop_resource",
     "put_stream",
     "remove_stream",
+    "change_api_key",
 )
 OLDEST_REDIS: Final = (7, 0)
 # Errors by which a server says that it cannot serve now, though it answers.

@@ -45,14 +45,16 @@ class Control:
         on_ticket_keys: Callable[[list[bytes]], None] = lambda keys: None,
         on_authtokens: Callable[[str, list[str]], None] = lambda application, names: None,
         on_streams: Callable[[str], None] = lambda uid: None,
+        on_api_keys: Callable[[str], None] = lambda key: None,
         on_missed: Callable[[], None] = lambda: None,
     ) -> None:
         """`on_revoked` is called after new entries have come into force.
 
         The others are told of a playback that lost its place (session, client), of a session that lives on
         (session, end in Unix seconds or None, the fresh token's id), of new keys for tickets, of server-side
-        tokens that have changed or are gone (application, names), of an added stream that has (uid), and that
-        news may have been missed: what is known of such tokens and streams is to be read anew.
+        tokens that have changed or are gone (application, names), of an added stream that has (uid), of an API
+        key that has (id), and that news may have been missed: what is known of such tokens, streams and keys is
+        to be read anew.
         """
         self.revoked = Revocations()
         self._client = client
@@ -64,6 +66,7 @@ class Control:
         self._on_ticket_keys = on_ticket_keys
         self._on_authtokens = on_authtokens
         self._on_streams = on_streams
+        self._on_api_keys = on_api_keys
         self._on_missed = on_missed
         self._task: asyncio.Task[None] | None = None
         self._last = "0-0"
@@ -218,6 +221,8 @@ class Control:
             return partial(self._on_authtokens, fields["application"], fields["authtokens"].split())
         if "stream" in fields:
             return partial(self._on_streams, fields["stream"])
+        if "api_key" in fields:
+            return partial(self._on_api_keys, fields["api_key"])
         return lambda: None
 
     def _take(self, entry: bytes, until: bytes) -> None:

@@ -39,7 +39,9 @@ and what every gate holds or follows, under one tag of its own, so that a change
     gate:{control}:ticket_keys    hash    key id -> key, for gates whose policy names none
     gate:{control}:streams        hash    uid -> an added stream, as JSON (core.stream)
     gate:{control}:generation     string  how often added streams have changed
-    gate:{control}:q:<request>    string  what a request did to an added stream, for a repetition of it
+    gate:{control}:api_keys       hash    id -> an API key, as JSON, its secret sealed (core.sealed_secret):
+                                          application, secret, enabled, made_ms, changed_ms
+    gate:{control}:q:<request>    string  what a request did to one of these, for a repetition of it
     gate:{control}:probe          string  nothing: a gate has asked whether anything can be written
 
 Everything in a shard has a TTL that outlasts what it guards, except for what has no end itself: the set of a
@@ -60,6 +62,7 @@ FEED: Final = f"{PREFIX}:{{control}}:feed"
 TICKET_KEYS: Final = f"{PREFIX}:{{control}}:ticket_keys"
 STREAMS: Final = f"{PREFIX}:{{control}}:streams"
 GENERATION: Final = f"{PREFIX}:{{control}}:generation"
+API_KEYS: Final = f"{PREFIX}:{{control}}:api_keys"
 PROBE: Final = f"{PREFIX}:{{control}}:probe"
 
 

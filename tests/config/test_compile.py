@@ -15,7 +15,16 @@ from gate.core.credentials import Carrier
 from gate.core.grants import Action
 from gate.core.keys import Algorithm, Key
 from gate.core.media import Facts, Kind, Role
-from gate.core.policy import METHODS, Access, Foreign, ForwardedHeader, OnLimit, Proxies, RpcRules, SessionEnd
+from gate.core.policy import (
+    METHODS,
+    Access,
+    Foreign,
+    ForwardedHeader,
+    OnLimit,
+    Proxies,
+    RpcRules,
+    SessionEnd,
+)
 from gate.core.published import KeySource
 from gate.core.target import Target, parse_target
 from gate.core.token import Bound, Format

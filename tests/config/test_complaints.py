@@ -79,7 +79,8 @@ class TestComplaints:
                 "{match: /**, application: red, origin: one, layout: nimble}",
                 [
                     "8:57: streams[0].layout: there is no such layout; known are flussonic, shift, aipix, "
-                    "mediamtx, mediapackage, akamai, swift, unified, xtream, ziggeo, object, hls"
+                    "mediamtx, mediapackage, akamai, swift, unified, xtream, ziggeo, object, hls, "
+                    "room"
                 ],
             ),
             (

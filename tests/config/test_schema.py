@@ -19,6 +19,7 @@ ENVIRON = {"GATE_SECRET": SECRET, "GATE_ADMIN_TOKEN": "a token"}
 ENVIRON |= {
     "ZIGGEO_PRIVATE_KEY": SECRET,
     "ZIGGEO_ENCRYPTION_KEY": SECRET,
+    "VIDEOSDK_SECRET": SECRET,
     "GATE_API_TOKEN": "a-token-of-the-api",
 }
 
@@ -42,13 +43,14 @@ def reference_text() -> str:
         return found[1].replace("\n    # ", "\n    ").lstrip("\n")
 
     text = (CONFIG / "gate.yaml").read_text("utf-8")
-    shown, count = re.subn(r"    (?:jwks: \[\]|ziggeo: null)(\n    # \w+:\n(?:    #   .*\n)+)", show, text)
-    assert count == 2
+    sections = r"    (?:jwks: \[\]|ziggeo: null|videosdk: null)(\n    # \w+:\n(?:    #   .*\n)+)"
+    shown, count = re.subn(sections, show, text)
+    assert count == 3
     shown, count = re.subn(
         r"rpc: null(\n# rpc:\n(?:#   .*\n)+)", lambda f: f[1].replace("\n# ", "\n").lstrip("\n"), shown
     )
     assert count == 1
-    return shown.replace("formats: [jwt]", "formats: [jwt, ziggeo]")
+    return shown.replace("formats: [jwt]", "formats: [jwt, ziggeo, videosdk]")
 
 
 @pytest.fixture(scope="module")
@@ -208,7 +210,7 @@ class TestReference:
             "private_key",
             "encryption_key",
         }
-        own |= {"application", "origin", "token", "tokens"}
+        own |= {"application", "origin", "token", "tokens", "key"}
 
         def models_in(value: object) -> list[BaseModel]:
             items = value.values() if isinstance(value, dict) else value if isinstance(value, tuple) else ()

@@ -15,13 +15,16 @@ from gate.core.policy import (
     METHODS,
     READING,
     Access,
+    ApiKey,
     Application,
     Origin,
     Pattern,
     Policy,
     StreamRule,
+    VideoSdk,
     Ziggeo,
 )
+from gate.core.room import RoomRules
 from gate.core.target import Target, parse_target
 
 FAST = settings(max_examples=200, deadline=None)
@@ -231,6 +234,34 @@ def test_another_keyring_is_another_policy_and_nothing_else_changes() -> None:
     assert matched is not None
     assert matched[0].application is after.applications["demo"]
     assert policy.rules == rules
+
+
+def test_other_api_keys_are_another_policy_and_nothing_else_changes() -> None:
+    rules_of_rooms = RoomRules(entry_timeout_s=5)
+    sdk = VideoSdk({"a": ApiKey("a", b"a" * 32)}, rules_of_rooms, 60, single_use=True, sealing=(b"s" * 32,))
+    demo = Application("demo", Keyring([]), videosdk=sdk)
+    other = replace(demo, name="other")
+    rules = tuple(
+        replace(rule(at, f"/{at}/**"), application=owner) for at, owner in enumerate((demo, other, None))
+    )
+    policy = Policy(rules, {"demo": demo, "other": other}, version="v1")
+    keys = {"b": ApiKey("b", b"b" * 32, enabled=False)}
+    after = policy.with_api_keys("demo", keys)
+    assert after.applications["demo"] is after.rules[0].application
+    assert after.applications["demo"] == replace(demo, videosdk=replace(sdk, keys=keys))
+    assert after.rules[1:] == rules[1:]
+    assert (after.applications["other"], after.version) == (other, "v1")
+    assert policy.rules == rules
+    plain = Policy((), {"demo": replace(demo, videosdk=None)})
+    with pytest.raises(ValueError, match="the application demo has no API keys"):
+        plain.with_api_keys("demo", keys)
+
+
+def test_what_signs_and_seals_is_not_shown() -> None:
+    shown = repr(VideoSdk({"a": ApiKey("a", b"a secret")}, sealing=(b"a sealing key",)))
+    assert "ApiKey(id='a', enabled=True)" in shown
+    assert "secret" not in shown
+    assert "sealing" not in shown
 
 
 @pytest.mark.parametrize(

@@ -12,19 +12,24 @@ STATUSES = {
         "token_missing token_malformed token_signature token_algorithm unknown_key claim_invalid "
         "claim_missing issuer_not_accepted audience_not_accepted binding_required "
         "expiry_required lifetime_too_long token_expired token_not_yet_valid revoked ticket_invalid "
-        "session_expired visit_invalid"
+        "session_expired visit_invalid permissions_invalid participant_invalid key_disabled"
     ),
     403: (
         "not_served access_none address_not_allowed token_hidden action_not_granted resource_not_granted "
         "live_not_granted dvr_not_granted copy_not_granted outside_window partly_outside_window "
-        "time_unknown mark_invalid outside_range binding_mismatch session_required session_limit"
+        "time_unknown mark_invalid outside_range binding_mismatch session_required session_limit "
+        "room_not_granted participant_not_granted role_not_granted entry_not_granted command_not_granted "
+        "room_unknown room_disabled room_closed not_joined duplicate_participant removed_from_room "
+        "entry_denied entry_timed_out track_not_yours track_disabled"
     ),
+    404: "participant_unknown",
     405: "method_not_allowed",
-    409: "too_many_playbacks",
+    409: "too_many_playbacks not_waiting not_asked",
     413: "body_too_large",
     429: "too_many_failures",
     502: "origin_unreachable origin_invalid manifest_invalid manifest_too_large foreign_uri",
-    503: "store_unavailable keys_unavailable overloaded draining internal",
+    503: "store_unavailable keys_unavailable overloaded draining internal "
+    "room_full waiting_for_admission muted",
     504: "origin_timeout",
 }
 

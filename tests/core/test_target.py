@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gate.core.reasons import Deny, Reason
-from gate.core.target import Target, parse_target
+from gate.core.target import Target, fits_segment, parse_target
 
 FAST = settings(max_examples=200, deadline=None)
 LITERAL = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@")
@@ -247,3 +247,24 @@ def test_below_takes_whole_segments() -> None:
     assert accepted("/_s/ticket").below(2) is None
     assert accepted("/_s/").below(2) is None
     assert accepted("/_s/ticket/").below(2) == accepted("/")
+
+
+@pytest.mark.parametrize(
+    ("text", "fits"),
+    [
+        *((text, True) for text in ("a", "...", "a;b", "a b", "é", "\u200b", "a:b@c", "<>[]^`{|}")),
+        *((text, False) for text in ("", ".", "..", ";", ".;a", "a/b", "a\\b", "a%b", "a?b", "a#b")),
+        *((text, False) for text in ("\x00", "\n", "\x7f", "\x85", "\ud800")),
+    ],
+)
+def test_whether_a_text_can_be_a_segment(text: str, fits: bool) -> None:
+    assert fits_segment(text) is fits
+
+
+@FAST
+@given(texts)
+def test_what_can_be_a_segment_is_one_however_it_is_spelled(text: str) -> None:
+    if "\ud800" <= max(text, default="") <= "\udfff":
+        return
+    target = parse_target(f"/{canonical(text)}")
+    assert fits_segment(text) is (bool(text) and isinstance(target, Target) and target.segments == (text,))

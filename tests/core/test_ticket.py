@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from gate.core.grants import Action, Grant, Grants
 from gate.core.reasons import Deny, Reason
+from gate.core.room import Permission, RoomPass, Use
 from gate.core.ticket import Ticket, TicketKeys, dump_warrant, load_warrant, ticket_key_id
 from gate.core.token import Bind, Rights, Warrant
 from gate.core.windows import ALWAYS_MS, Span, Windows
@@ -38,12 +39,21 @@ networks = st.one_of(
     st.tuples(st.ip_addresses(v=4), st.integers(0, 32)),
     st.tuples(st.ip_addresses(v=6), st.integers(0, 128)),
 ).map(lambda pair: None if pair is None else ip_network(f"{pair[0]}/{pair[1]}", strict=False))
+rooms = st.builds(
+    RoomPass,
+    short,
+    st.frozensets(st.sampled_from(Permission)),
+    st.none() | short,
+    st.none() | short,
+    st.frozensets(st.sampled_from(Use)),
+)
 warrants = st.builds(
     Warrant,
     grants,
     st.builds(Rights, st.booleans(), st.booleans(), st.booleans()),
     st.lists(spans, max_size=20).map(Windows.of),
     st.one_of(st.none(), st.builds(Bind, networks, st.none() | short, st.none() | short)),
+    st.none() | rooms,
 )
 tickets = st.builds(
     Ticket,

@@ -14,14 +14,13 @@ from gate.core.reasons import Deny, Reason
 from gate.core.token import Bind, Format, Rights, Token, subject_owner, token_id, unnamed_token_id
 from gate.core.windows import LAST_SECOND, UNBOUNDED, Span, Windows
 from gate.formats.claims import (
-    LARGEST_COUNT,
-    LONGEST_TEXT,
     MOST_AUDIENCES,
     MOST_RESOURCES,
     MOST_WINDOWS,
     check_claims,
     read_claims,
 )
+from gate.formats.validators import LARGEST_COUNT, LONGEST_TEXT
 
 # The machine may be busy; what is asked is what comes out.
 UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -19,7 +19,8 @@ from gate.core.reasons import Deny, Reason
 from gate.core.token import Format, Token, token_id, unnamed_token_id
 from gate.formats import read_token
 from gate.formats.claims import check_claims, read_claims
-from gate.formats.jwt import LONGEST, Signed, sign, verify, verify_jws
+from gate.formats.jws import LONGEST
+from gate.formats.jwt import Signed, sign, verify, verify_jws
 from gate.formats.signatures import UnfitKeyError
 
 # The machine may be busy; what is asked is what comes out.

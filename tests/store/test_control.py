@@ -384,3 +384,13 @@ class TestTelling:
         assert heard == ["cam1", "cam2"]
         assert "cannot be read" in caplog.text
         await control.stop()
+
+    async def test_an_api_key_that_changes_reaches_every_gate(self, store_url: str, other: Client) -> None:
+        heard: list[str] = []
+        control = Control(other, store_url, lambda: None, on_api_keys=heard.append)
+        await control.start()
+        await other.call("XADD", FEED, "*", "api_key", b"\xff")
+        await other.call("XADD", FEED, "*", "api_key", "AK")
+        await until(lambda: heard, 20)
+        assert heard == ["AK"]
+        await control.stop()

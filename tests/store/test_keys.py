@@ -21,6 +21,7 @@ from gate.core.ticket import Ticket
 from gate.core.token import Format, Token, Warrant, subject_owner, token_id
 from gate.core.verdicts import Opened, Opening, Renewal
 from gate.errors import StoreError, StoreUnavailable
+from gate.store.api_keys import ApiKeys
 from gate.store.client import SCRIPTS, Client
 from gate.store.control import Control
 from gate.store.embedded import find_binary
@@ -207,6 +208,11 @@ class TestCluster:
         assert await streams.update("cam1", {"enabled": False})
         assert len((await streams.read_all())[0]) == 1
         assert await streams.remove("cam1")
+        keys_of_apis = ApiKeys(client)
+        assert await keys_of_apis.put("demo", "AK", "sealed")
+        assert await keys_of_apis.set_enabled("demo", "AK", False)
+        assert len(await keys_of_apis.read_all()) == 1
+        assert await keys_of_apis.delete("demo", "AK")
         names = [key.decode() for key in await client.call("KEYS", "*")]
         assert {name.split(":")[1] for name in names} >= {"{control}"}
         assert len({slot(name) for name in names}) > 10
