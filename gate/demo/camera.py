@@ -28,7 +28,7 @@ _SEGMENT_S: Final = 1
 _LISTED: Final = 6
 _PAUSE_S: Final = 1.0
 # ffmpeg goes on filming whatever the answer is. So what counts is whether anything arrives.
-_SILENT_S: Final = 4.0
+_SILENT_S: Final = 3.0
 _PATIENCE_S: Final = 5.0
 
 

@@ -21,7 +21,7 @@ _PLAYLIST: Final = ".m3u8"
 _SEGMENTS: Final = 20
 _TRACKS: Final = 100
 _FILE_LIMIT: Final = 4 * 1024 * 1024
-_STALE_S: Final = 8.0
+_STALE_S: Final = 4.0
 
 
 @dataclass(slots=True)

@@ -237,10 +237,11 @@ async function post(path, { body, headers = {}, ...options }) {
 // A line more of what the gate said; the newest are kept, newest first.
 function tell(status, reason, what) {
   const answer = status ? `${status} ${reason}`.trim() : reason;
-  const took = status >= 200 && status < 300;
+  // What says no for now is asked again, and then is no refusal.
+  const kind = status >= 200 && status < 300 ? "plays" : status < 500 ? "refused" : "later";
   const item = document.createElement("li");
   const when = new Date().toTimeString().slice(0, 8);
-  item.append(span("when", when), span(took ? "took" : "refusal", answer), span("what", what));
+  item.append(span("when", when), span(kind, answer), span("what", what));
   element("answers").prepend(item);
   while (element("answers").children.length > KEPT_ANSWERS) {
     element("answers").lastElementChild.remove();
