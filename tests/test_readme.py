@@ -78,7 +78,10 @@ def run(*arguments: object) -> tuple[int, str]:
 @pytest.fixture
 def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
     """Writes a policy of README, and what it leaves out."""
-    for name in ("GATE_SECRET", "GATE_API_TOKEN", "ZIGGEO_PRIVATE_KEY", "ZIGGEO_ENCRYPTION_KEY"):
+    names = (
+        "GATE_SECRET GATE_API_TOKEN GATE_KEY_SECRET ZIGGEO_PRIVATE_KEY ZIGGEO_ENCRYPTION_KEY VIDEOSDK_SECRET"
+    )
+    for name in names.split():
         monkeypatch.setenv(name, SECRET.replace(" ", "-"))
 
     def make(text: str) -> Path:

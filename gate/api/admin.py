@@ -12,6 +12,7 @@ from http import HTTPStatus
 from typing import Final
 
 from gate.api.answers import Fault, Outcome, to_answer
+from gate.api.api_keys import ApiKeysApi
 from gate.api.call import Call
 from gate.api.operations import OperationsApi
 from gate.api.sessions import SessionsApi
@@ -19,13 +20,13 @@ from gate.errors import StoreError, StoreUnavailable, UsageError
 from gate.wire.answers import Answer
 
 PREFIX: Final = "/v1"
-_SESSION: Final = f"{PREFIX}/sessions/"
+_KEYS: Final = f"{PREFIX}/applications/{{application}}/keys"
 Handler = Callable[[Call], Awaitable[Outcome]]
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A method of a path; ``{id}`` stands for a segment that names something."""
+    """A method of a path; ``{id}`` and ``{application}`` stand for segments that name something."""
 
     method: str
     path: str
@@ -34,11 +35,13 @@ class Route:
 class AdminApi:
     """Answers what the guard has let through."""
 
-    def __init__(self, sessions: SessionsApi, operations: OperationsApi) -> None:
+    def __init__(self, sessions: SessionsApi, operations: OperationsApi, keys: ApiKeysApi) -> None:
         self._handlers: Mapping[str, Mapping[str, Handler]] = {
             f"{PREFIX}/sessions": {"GET": sessions.list},
-            f"{_SESSION}{{id}}": {"GET": sessions.show, "DELETE": sessions.end},
+            f"{PREFIX}/sessions/{{id}}": {"GET": sessions.show, "DELETE": sessions.end},
             f"{PREFIX}/revocations": {"GET": sessions.revocations, "POST": sessions.revoke},
+            _KEYS: {"GET": keys.list, "POST": keys.create},
+            f"{_KEYS}/{{id}}": {"PATCH": keys.switch, "DELETE": keys.delete},
             f"{PREFIX}/reload": {"POST": operations.reload},
             f"{PREFIX}/explain": {"POST": operations.explain},
             f"{PREFIX}/policy": {"GET": operations.policy},
@@ -52,10 +55,20 @@ class AdminApi:
     async def answer(self, method: str, target: str, body: bytes) -> Answer:
         """The answer to a request for `target`, a path with its query."""
         path, _, query = target.partition("?")
-        name = ""
-        if path.startswith(_SESSION) and "/" not in path[len(_SESSION) :]:
-            path, name = f"{_SESSION}{{id}}", path[len(_SESSION) :]
-        return to_answer(await self._answer(method, path, Call(name, query, body)))
+        path, names = self._find(path)
+        within, name = ["", "", *names][-2:]
+        return to_answer(await self._answer(method, path, Call(name, query, body, within)))
+
+    def _find(self, path: str) -> tuple[str, list[str]]:
+        """The route's path that `path` is one of, and what it names; itself where there is none."""
+        segments = path.split("/")
+        for known in self._handlers:
+            pieces = known.split("/")
+            if len(pieces) == len(segments):
+                pairs = list(zip(pieces, segments, strict=True))
+                if all(piece == segment or (piece[:1] == "{" and segment) for piece, segment in pairs):
+                    return known, [segment for piece, segment in pairs if piece[:1] == "{"]
+        return path, []
 
     async def _answer(self, method: str, path: str, call: Call) -> Outcome:
         methods = self._handlers.get(path)

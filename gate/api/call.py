@@ -16,11 +16,13 @@ _LAST_SECOND: Final = 253402300799  # the year 9999
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request to one route. `name` is what its path names, empty where that names nothing."""
+    """A request to one route. `name` is what its path names last, and `within` what it names before that; empty
+    where it names nothing."""
 
     name: str = ""
     query: str = ""
     body: bytes = b""
+    within: str = ""
 
     def parameters(self, *known: str) -> dict[str, str]:
         """The query's parameters. Raises UsageError for one that is not `known`, or is there twice."""
@@ -54,6 +56,14 @@ def read_second(fields: Mapping[str, Any], name: str) -> int | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _LAST_SECOND:
         raise UsageError(f"{name}: expected whole Unix seconds")
+    return value
+
+
+def read_flag(fields: Mapping[str, Any], name: str) -> bool | None:
+    """Whether a field says true or false, None where it says nothing. Raises UsageError."""
+    value = fields.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise UsageError(f"{name}: expected true or false")
     return value
 
 

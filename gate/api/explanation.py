@@ -254,6 +254,8 @@ def _questions(verdict: Permit | Admit, place: Place, revoked: Revocations | Non
     if not place.guarded:
         return []
     questions = [] if revoked is not None else ["whether the token, its subject or its session was revoked"]
+    if _permit_of(verdict).room is not None:
+        questions.append("whether the room lets the participant in, and do this: who joins, waits or is muted")
     if isinstance(verdict, Permit):
         if verdict.commit is not None:
             counts = "its first media" if place.action is Action.READ else "a write"

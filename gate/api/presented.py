@@ -12,20 +12,21 @@ from typing import Final, Protocol
 
 from gate.core.decision import Trace, locate
 from gate.core.keys import UnknownKey
-from gate.core.policy import Application, Policy
+from gate.core.policy import Application, Policy, VideoSdk
 from gate.core.reasons import Deny, Reason
 from gate.core.ticket import Ticket, TicketKeys
 from gate.core.token import Format, Token
 from gate.core.verdicts import Ask, Place
 from gate.core.visit import Visit, read_visit
 from gate.errors import UsageError
-from gate.formats import Reference, read_token
+from gate.formats import Reference, format_of, read_token
 from gate.formats.strict_json import read_object
 
 _UNREADABLE: Final = (
     "this is a session link, sealed with a key that the gates keep in their store: it can be explained only "
     "where the policy itself names sessions.ticket_keys"
 )
+_MOST_SHOWN: Final = 10
 _KEPT: Final = "which only the store knows: ask a running gate, by POST /v1/explain of its admin API"
 
 
@@ -171,17 +172,29 @@ def _say_kept(reference: Reference, found: Token | Deny | None, steps: Trace) ->
 
 
 def _say_unread(text: str, application: Application, refusal: Deny, steps: Trace) -> None:
-    if Format.ZIGGEO in application.formats and ("." not in text or Format.JWT not in application.formats):
+    form = format_of(text, application)
+    if form is Format.ZIGGEO:
         if refusal.reason is Reason.TOKEN_MALFORMED:
             steps.append(
                 f"the application {application.name} reads no token of Ziggeo's in it: it was cut or changed, "
                 "made with another encryption key or for another application, or says what no token may"
             )
         return
+    if form is Format.VIDEOSDK and application.videosdk is not None:
+        if refusal.reason in (Reason.UNKNOWN_KEY, Reason.KEY_DISABLED, Reason.TOKEN_SIGNATURE):
+            steps.append(_say_api_keys(application.name, application.videosdk))
+        return
     if (named := _say_header(text)) is not None:
         steps.append(named)
     keys = ", ".join(f"{key.kid} ({key.algorithm.value})" for key in application.keyring) or "none here"
     steps.append(f"the token is not one of the application {application.name}, whose keys are {keys}")
+
+
+def _say_api_keys(name: str, videosdk: VideoSdk) -> str:
+    enabled = sorted(key.id for key in videosdk.keys.values() if key.enabled)
+    more = f" and {len(enabled) - _MOST_SHOWN} more" if len(enabled) > _MOST_SHOWN else ""
+    shown = ", ".join(enabled[:_MOST_SHOWN]) or "none here"
+    return f"no enabled API key of the application {name} has signed the token; they are {shown}{more}"
 
 
 def _say_where_its_key_may_be(refusal: Deny, application: Application, steps: Trace) -> Deny:

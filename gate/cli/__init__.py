@@ -25,7 +25,7 @@ COMMANDS: Final = {
     "check": "Say whether a policy file is right, and where it is not.",
     "token": "Mint a token.",
     "inspect": "Show what a token says, without verifying it.",
-    "keys": "Make keys for tokens.",
+    "keys": "Make keys for tokens, and manage API keys.",
     "sessions": "See who is watching what, and end it.",
     "revoke": "Revoke tokens, subjects or sessions.",
     "reload": "Have a running gate read its policy again.",

@@ -66,7 +66,7 @@ def find_warnings(config: Config) -> Iterator[str]:
     policy = config.policy
     writes = (Action.CREATE, Action.UPDATE, Action.DESTROY)
     for name, application in policy.applications.items():
-        if application.unlimited_ttl and Format.JWT in application.formats:
+        if application.unlimited_ttl and application.formats & {Format.JWT, Format.VIDEOSDK}:
             yield f"applications.{name}.unlimited_ttl: tokens without an end can only be revoked, one by one"
         if not application.unlimited_ttl and Format.ZIGGEO in application.formats:
             yield (
@@ -121,6 +121,7 @@ def _summarise(config: Config) -> dict[str, Any]:
         "applications": {
             name: {
                 "keys": [f"{key.kid} ({key.algorithm.value})" for key in application.keyring],
+                "api_keys": [] if application.videosdk is None else list(application.videosdk.keys),
                 "jwks": [source.place for source in application.key_sources],
                 "formats": sorted(form.value for form in application.formats),
             }
@@ -146,6 +147,7 @@ def _print(summary: dict[str, Any]) -> None:
     click.echo(f"  listens on {summary['listen']}, for operators on {summary['admin']}")
     for name, application in summary["applications"].items():
         keys = [*application["keys"], *(f"those at {url}" for url in application["jwks"])]
+        keys += [f"{key} (VideoSDK)" for key in application["api_keys"]]
         named = f", keys {', '.join(keys)}" if keys else ""
         click.echo(f"  application {name}: {', '.join(application['formats'])}{named}")
     for stream in summary["streams"]:

@@ -1,4 +1,4 @@
-"""`gate keys`: keys that are fit for what they are for."""
+"""`gate keys`: keys that are fit for what they are for; and beside them API keys (`gate.cli.api_keys`)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from gate.cli.api_keys import add_commands
 from gate.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,7 +23,10 @@ RSA_BITS: Final = 2048
 
 @click.group()
 def command() -> None:
-    """Make keys for tokens."""
+    """Make keys for tokens, and manage VideoSDK's API keys of a running gate."""
+
+
+add_commands(command)
 
 
 @command.command(

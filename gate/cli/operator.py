@@ -73,16 +73,21 @@ class Gate:
             connection.close()
         return self._read(answer.status, text)
 
-    def pages(self, path: str, asked: Mapping[str, str], name: str) -> Iterator[dict[str, Any]]:
-        """All that a listing holds, each once: what has changed meanwhile may be on two pages."""
+    def pages(
+        self, path: str, asked: Mapping[str, str], name: str, identity: str = "id"
+    ) -> Iterator[dict[str, Any]]:
+        """All that a listing holds, each once: what has changed meanwhile may be on two pages.
+
+        `identity` is the field that names each.
+        """
         cursor: str | None = None
         seen: set[str] = set()
         while True:
             query = urlencode({**asked, **({} if cursor is None else {"cursor": cursor})})
             page = self.ask("GET", f"{path}?{query}")
             for each in page[name]:
-                if each["id"] not in seen:
-                    seen.add(each["id"])
+                if each[identity] not in seen:
+                    seen.add(each[identity])
                     yield each
             if (cursor := page["cursor"]) is None:
                 return

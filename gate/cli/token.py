@@ -122,8 +122,11 @@ def _find_format(application: Application, word: str | None) -> Format:
     """The format that was asked for, or the application's own: of several the native one."""
     from gate.core.token import Format
 
+    made = [form for form in (Format.JWT, Format.ZIGGEO) if form in application.formats]
+    if not made:
+        raise UsageError(f"the application {application.name} takes VideoSDK's tokens, which its SDKs make")
     if word is None:
-        return Format.JWT if Format.JWT in application.formats else Format.ZIGGEO
+        return made[0]
     if (found := Format(word)) not in application.formats:
         known = ", ".join(sorted(each.value for each in application.formats))
         raise UsageError(

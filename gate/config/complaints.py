@@ -8,7 +8,7 @@ from typing import Final
 from gate.config.models import Application, Key, PolicyFile, Stream
 from gate.config.values import TcpAddress, is_loopback
 from gate.core.keys import Algorithm, Keyring
-from gate.core.policy import AUTHTOKENS, RPC_PATH, Access, Pattern, SessionEnd
+from gate.core.policy import AUTHTOKENS, ROOM_PATHS, RPC_PATH, Access, Pattern, SessionEnd
 from gate.core.token import Format
 from gate.formats.signatures import UnfitKeyError, check_material
 from gate.media.layouts import LAYOUTS, NAMED_BY_RULE, HlsLayout
@@ -186,6 +186,8 @@ def _stream_complaints(policy: PolicyFile, at: int, stream: Stream) -> Iterator[
     own = [policy.sessions.prefix]
     if any(application.ziggeo is not None for application in policy.applications.values()):
         own.append(AUTHTOKENS)
+    if any(application.videosdk is not None for application in policy.applications.values()):
+        own += ROOM_PATHS
     if policy.rpc is not None and policy.rpc.listener == "public":
         own.append(RPC_PATH)
     for prefix in own:

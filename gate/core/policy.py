@@ -77,6 +77,8 @@ READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 # Where an application of Ziggeo's has its API for server-side tokens.
 AUTHTOKENS: Final = "/v1/authtokens/"
+# Where applications of VideoSDK's have theirs.
+ROOM_PATHS: Final = ("/v2/rooms/", "/v2/sessions/")
 # Where the JSON-RPC API is.
 RPC_PATH: Final = "/api/"
 

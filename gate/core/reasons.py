@@ -86,6 +86,8 @@ class Reason(Enum):
     ROOM_DISABLED = "room_disabled"
     ROOM_CLOSED = "room_closed"
     ROOM_FULL = "room_full"
+    MEETING_UNKNOWN = "meeting_unknown"
+    COMMAND_UNKNOWN = "command_unknown"
     NOT_JOINED = "not_joined"
     PARTICIPANT_UNKNOWN = "participant_unknown"
     NOT_WAITING = "not_waiting"
@@ -183,6 +185,8 @@ RULES: Final[dict[Reason, Rule]] = {
     Reason.ROOM_DISABLED: Rule(403, "The room is deactivated."),
     Reason.ROOM_CLOSED: Rule(403, "The room was closed; join again to open it."),
     Reason.ROOM_FULL: Rule(503, "The room is full.", retry_after_s=10),
+    Reason.MEETING_UNKNOWN: Rule(404, "No room has such a session."),
+    Reason.COMMAND_UNKNOWN: Rule(404, "There is no such command."),
     Reason.NOT_JOINED: Rule(403, "The participant is not in the room."),
     Reason.PARTICIPANT_UNKNOWN: Rule(404, "There is no such participant in the room."),
     Reason.NOT_WAITING: Rule(409, "The participant does not wait for admission, or has been answered."),

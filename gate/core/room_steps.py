@@ -50,7 +50,7 @@ class Audience(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something to tell. `participant` is the one who is told or, of the whole room, the one who is not."""
+    """Something to tell. `participant` is the one who is told or, where others are told, the one who is not."""
 
     name: str
     data: Mapping[str, object]
@@ -236,6 +236,9 @@ def join(room: Room, asking: Asking, rules: RoomRules, now_ms: int) -> Step:
     )
     if before is not None and was_here:
         return _replace(draft, before, person)
+    if before is not None and before.id != asking.id:
+        # What was said of them is said of who they are now, and of nobody else.
+        draft.drop(before.id)
     if Permission.ALLOW_JOIN in asking.permissions:
         return draft.done(draft.come_in(person))
     draft.put(person)
@@ -309,10 +312,13 @@ def disable_all(room: Room, actor: str, kind: TrackKind, now_ms: int) -> Step:
     """This track of everybody in the room but the one who asks is taken from them."""
     if (refusal := _check_moderator(room, actor)) is not None:
         return Step(room, refusal)
+    others = [person for person in room.present if person.id != actor]
+    heard = [person for person in others if kind not in person.disabled or kind in person.asked]
+    if not heard:
+        return Step(room)
     draft = _Draft(room, now_ms)
-    for person in room.present:
-        if person.id != actor and (kind not in person.disabled or kind in person.asked):
-            _disable(draft, person, actor, kind)
+    for person in heard:
+        _disable(draft, person, actor, kind)
     return draft.done()
 
 
@@ -360,13 +366,19 @@ def pass_time(room: Room, name: str, rules: RoomRules, now_ms: int) -> Step:
         draft.go_out(person, State.LEFT, "lapsed")
         return draft.done(person)
     if person.state in _TOLD_NO and person.until_ms <= now_ms:
-        draft.drop(name)
+        if person.disabled:
+            draft.put(replace(person, state=State.LEFT, since_ms=now_ms, until_ms=0))
+        else:
+            draft.drop(name)
         return draft.done(person)
     return Step(room)
 
 
 def _before(room: Room, asking: Asking) -> Participant | None:
-    """The same participant by an earlier session: by their signed id, or by token and client without one."""
+    """The same participant by an earlier session: by their signed id, or by token and client without one.
+
+    Of several of one client, the one that tells most against them.
+    """
     named = room.people.get(asking.id)
     if named is not None:
         return named
@@ -375,7 +387,7 @@ def _before(room: Room, asking: Asking) -> Participant | None:
         for person in room.people.values()
         if person.state not in _HERE and person.token == asking.token and person.client == asking.client
     )
-    return next(kept, None)
+    return max(kept, key=lambda one: (one.state is State.REMOVED, one.until_ms, one.since_ms), default=None)
 
 
 def _replace(draft: _Draft, before: Participant, person: Participant) -> Step:

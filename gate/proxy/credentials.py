@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Final
 
 from gate.core.decision import vouched
 from gate.core.keys import UnknownKey
@@ -19,13 +21,15 @@ from gate.core.ticket import INLINE_WARRANT, Ticket, TicketKeys, dump_warrant
 from gate.core.token import Format, Token
 from gate.core.verdicts import Place
 from gate.core.visit import ENTROPY, Visit, read_visit, write_visit
-from gate.formats import Reference, read_token
+from gate.formats import Reference, format_of, read_token
 from gate.media.sealed import unsealed
 from gate.proxy.known import Recent
 from gate.proxy.published import PublishedKeys
 from gate.proxy.references import References
 from gate.wire.failures import Failures
 from gate.wire.metrics import Metrics
+
+_NO_API_KEY: Final = frozenset({Reason.UNKNOWN_KEY, Reason.KEYS_UNAVAILABLE, Reason.KEY_DISABLED})
 
 
 class Credentials:
@@ -39,8 +43,12 @@ class Credentials:
         failures: Failures,
         metrics: Metrics,
         remembered: int,
+        *,
+        api_keys_known: Callable[[], bool] = lambda: True,
     ) -> None:
+        """`api_keys_known` tells whether the API keys that the store holds have been read."""
         self.tickets = tickets
+        self._api_keys_known = api_keys_known
         self._keys = keys
         self._references = references
         self._failures = failures
@@ -75,7 +83,8 @@ class Credentials:
             return None
         if place.open and place.ticket is None:
             return None
-        return self.read(place.token, place.application, address)
+        token = self.read(place.token, place.application, address)
+        return None if place.ticket is not None and _lacks_api_key(token, place) else token
 
     def read(self, text: str, application: Application, address: str) -> Token | Reference | Deny:
         """The token that `text` is to the application; a Reference where the store has to be asked."""
@@ -91,11 +100,19 @@ class Credentials:
             if isinstance(read, Deny):
                 if guessable and read.reason is Reason.TOKEN_MALFORMED:
                     self._failures.add(address, time.time())
+                if read.reason is Reason.UNKNOWN_KEY and self._may_be_stored(text, application):
+                    return Deny(Reason.KEYS_UNAVAILABLE)
                 return read
             self._tokens.put(application.name, text, token := read)
         if isinstance(token, Reference):
             return self._references.find(application, token) or token
         return token
+
+    def _may_be_stored(self, text: str, application: Application) -> bool:
+        """Whether the API key of a token that is not known may be one of those that the store holds."""
+        if self._api_keys_known() or application.videosdk is None or not application.videosdk.sealing:
+            return False
+        return format_of(text, application) is Format.VIDEOSDK
 
     async def resolve(
         self, reference: Reference, application: Application | None, address: str
@@ -178,6 +195,16 @@ class Credentials:
         if ticket.warrant is not None and len(dump_warrant(ticket.warrant)) > INLINE_WARRANT:
             ticket = replace(ticket, warrant=None)
         return self.tickets.seal(ticket, secrets.token_bytes(12))
+
+
+def _lacks_api_key(token: Token | Reference | Deny, place: Place) -> bool:
+    """Whether no API key makes a token of what a request carries, or one that is disabled.
+
+    Players repeat their header beside a link, and that goes on when the key of its token does not.
+    """
+    if not isinstance(token, Deny) or place.token is None or place.application is None:
+        return False
+    return token.reason in _NO_API_KEY and format_of(place.token, place.application) is Format.VIDEOSDK
 
 
 def _wait(wait_s: int) -> Deny:

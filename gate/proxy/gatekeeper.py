@@ -21,7 +21,7 @@ from gate.core.added import with_streams
 from gate.core.credentials import DEFAULT_SOURCES, Carrier
 from gate.core.grants import Action
 from gate.core.keys import Keyring
-from gate.core.policy import READING, OnLimit, Policy
+from gate.core.policy import READING, ApiKey, OnLimit, Policy
 from gate.core.reasons import Deny, Reason
 from gate.core.room import Room
 from gate.core.stream import Entry
@@ -134,6 +134,13 @@ class Gatekeeper:
         before = self._policy.applications[name].keyring
         self._policy = self._policy.with_keyring(name, keyring)
         if not keyring.holds(before):
+            self._credentials.forget_tokens()
+
+    def adopt_api_keys(self, name: str, keys: Mapping[str, ApiKey]) -> None:
+        """The tokens of the application `name` are verified with these API keys from now on, as with a ring."""
+        videosdk = self._policy.applications[name].videosdk
+        self._policy = self._policy.with_api_keys(name, keys)
+        if videosdk is None or any(keys.get(key.id) != key for key in videosdk.keys.values()):
             self._credentials.forget_tokens()
 
     def adopt_ticket_keys(self, tickets: TicketKeys) -> None:

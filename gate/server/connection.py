@@ -19,10 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
-import struct
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, cast
@@ -46,10 +43,13 @@ from gate.server.notices import (
     object_to,
     origins_of,
 )
+from gate.server.taken import HandedOver, Taken, cut
 
 LOG = logging.getLogger("gate.listener")
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+# Whether the handler takes a request of this method and target to another protocol.
+Upgrades = Callable[[str, str], bool]
 
 LINGER_S = 1.0  # how long a client may take to read its refusal
 LINGERING_REJECTS = 256  # connections beyond the limit that may wait so long at once
@@ -76,24 +76,11 @@ class BodyStalled(web.RequestPayloadError):
     """The client stopped sending a body. Raised where the handler reads it."""
 
 
-def cut(transport: asyncio.WriteTransport) -> None:
-    """The connection is over *now*: what was not yet sent never leaves, and the peer gets a reset.
-
-    `close()` waits for a stalled reader for ever, and `abort()` alone still delivers what the kernel holds,
-    which is megabytes; with SO_LINGER at zero the kernel drops it (socket(7), tcp_close).
-    """
-    connection = transport.get_extra_info("socket")
-    if connection is not None:
-        with suppress(OSError):  # its descriptor may be closed already
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    transport.abort()
-
-
 class Connection(web.RequestHandler):
     """One client's connection. It reads some private state of aiohttp's; the tests show that it may."""
 
     __slots__ = (
-        *("_answered_at", "_body", "_head_bytes", "_head_since", "_heard_at", "_hub", "_last_bytes"),
+        *("_answered_at", "_body", "_handed", "_head_bytes", "_head_since", "_heard_at", "_hub", "_last_bytes"),
         *("_poisoned", "_stalled_at", "_trailers", "_unsent", "_wire", "distrusted"),
     )
 
@@ -127,6 +114,7 @@ class Connection(web.RequestHandler):
         self._stalled_at: float | None = None  # since when the client has taken no byte
         self._unsent = 0
         self._answered_at: float | None = None  # when the listener said its last word
+        self._handed = False  # the connection is another protocol's
 
     @property
     def idle(self) -> bool:
@@ -168,6 +156,8 @@ class Connection(web.RequestHandler):
         if not task.cancelled() and (error := task.exception()) is not None:
             LOG.error("%s: a connection failed: %s", self._hub.name, origins_of(error))
             self.force_close()
+        if self._handed:
+            super().connection_lost(None)  # as nobody else will say: the transport has another protocol
 
     def data_received(self, data: bytes) -> None:
         if self._force_close or self._close:
@@ -232,6 +222,29 @@ class Connection(web.RequestHandler):
         wire.write(answer_bytes(notice, bodiless=bodiless))
         if wire.can_write_eof():
             wire.write_eof()
+
+    @property
+    def draining(self) -> bool:
+        """The listener shuts down: what would be handed over now has nobody who ends it."""
+        return self._hub.draining
+
+    def hand_over(self, taker: Taken) -> bytes:
+        """The connection is `taker`'s; gives what has come behind the request at hand.
+
+        Whoever answers that request raises HandedOver then. Raises ConnectionResetError where the client left.
+        """
+        wire, rest = self.transport, self._message_tail
+        if wire is None or wire.is_closing():
+            raise ConnectionResetError("the client has left")
+        self.transport = self._wire = None  # what aiohttp does to this connection reaches the wire no more
+        self.keep_alive(False)
+        self.force_close()
+        self._handed = True
+        self._hub.open.discard(self)
+        wire.set_protocol(taker)
+        taker.take(wire, self._hub.taken)
+        wire.resume_reading()
+        return rest
 
     def handle_error(
         self,
@@ -317,17 +330,19 @@ class Reject(asyncio.Protocol):
 class Hub(web.Server):
     """All connections of one listener, and the way from a parsed request to the handler."""
 
-    def __init__(self, handler: Handler, limits: ListenerLimits, name: str) -> None:
+    def __init__(self, handler: Handler, limits: ListenerLimits, name: str, upgrades: Upgrades) -> None:
         super().__init__(self.answer, request_factory=self.make_request, handler_cancellation=True)
         self.limits = limits
         self.name = name
         self.open: set[Connection] = set()
+        self.taken: set[Taken] = set()
         self.rejects: set[Reject] = set()
         self.draining = False
         self._handler = handler
+        self._upgrades = upgrades
 
     def make_protocol(self) -> Connection | Reject:
-        if len(self.open) >= self.limits.connections:
+        if len(self.open) + len(self.taken) >= self.limits.connections:
             return Reject(self)
         return Connection(self, self._loop)
 
@@ -356,7 +371,7 @@ class Hub(web.Server):
         if connection.distrusted:
             raise ConnectionAbortedError("a request behind trailers")
         message = request._message
-        notice = object_to(request, message)
+        notice = object_to(request, message, self._upgrades)
         if notice is None:
             try:
                 response = await self._handler(request)
@@ -372,6 +387,8 @@ class Hub(web.Server):
                 if request.version == HttpVersion10 and hdrs.CONTENT_LENGTH not in response.headers:
                     connection.close()
                 return response
+            except HandedOver:
+                raise
             except BodyStalled:
                 notice = TOO_SLOW
             except web.RequestPayloadError:

@@ -13,7 +13,8 @@ from pathlib import Path
 from aiohttp import http_parser
 
 from gate.errors import GateError
-from gate.server.connection import LINGER_S, Handler, Hub, ListenerLimits, cut
+from gate.server.connection import LINGER_S, Handler, Hub, ListenerLimits, Upgrades
+from gate.server.taken import cut
 
 __all__ = ["Handler", "Listener", "ListenerLimits", "cut"]
 
@@ -29,10 +30,18 @@ class Listener:
     client leaves; web.RequestPayloadError is what reading a bad body raises.
     """
 
-    def __init__(self, handler: Handler, limits: ListenerLimits | None = None, name: str = "public") -> None:
+    def __init__(
+        self,
+        handler: Handler,
+        limits: ListenerLimits | None = None,
+        name: str = "public",
+        upgrades: Upgrades = lambda method, target: False,
+    ) -> None:
+        """`upgrades` tells which requests may ask for WebSocket, which the handler then has to know."""
         self.limits = limits if limits is not None else ListenerLimits()
         self.name = name
         self._handler = handler
+        self._upgrades = upgrades
         self._hub: Hub | None = None
         self._server: asyncio.Server | None = None
         self._sweep: asyncio.TimerHandle | None = None
@@ -43,7 +52,7 @@ class Listener:
     @property
     def connections(self) -> int:
         """How many are open now."""
-        return 0 if self._hub is None else len(self._hub.open)
+        return 0 if self._hub is None else len(self._hub.open) + len(self._hub.taken)
 
     async def start(self, address: Address) -> None:
         """Clients are served at `address`: (host, port) with port 0 for a free one, a unix path, or a socket
@@ -51,7 +60,7 @@ class Listener:
         if http_parser.HttpRequestParser.__module__ != "aiohttp._http_parser":
             raise GateError("aiohttp's C parser is missing; its Python parser takes malformed requests")
         loop = asyncio.get_running_loop()
-        hub = Hub(self._handler, self.limits, self.name)
+        hub = Hub(self._handler, self.limits, self.name, self._upgrades)
         try:
             if isinstance(address, socket.socket):
                 self._server = await loop.create_server(hub.make_protocol, sock=address, backlog=BACKLOG)
@@ -88,7 +97,8 @@ class Listener:
         """Nothing is open any more. Requests that ran had `timeout_s` to end; then they were cut.
 
         New connections are refused from the first moment, and every answer says `Connection: close`. Idle
-        connections may ask once more while others are busy.
+        connections may ask once more while others are busy. What other protocols have taken over has no end of
+        its own to wait for, and is told at once.
         """
         hub, server = self._hub, self._server
         if hub is None or server is None:
@@ -96,16 +106,20 @@ class Listener:
         self._server = None
         server.close()
         hub.draining = True
+        for taken in tuple(hub.taken):
+            taken.dismiss()
         deadline = asyncio.get_running_loop().time() + timeout_s
         await _wait_while(lambda: any(connection.busy for connection in hub.open), deadline)
         for connection in tuple(hub.open):
             if connection.idle:
                 connection.force_close()
-        await _wait_while(lambda: bool(hub.open), deadline)
+        await _wait_while(lambda: bool(hub.open or hub.taken), deadline)
         tasks = {connection.task for connection in hub.open if connection.task is not None}
         await asyncio.sleep(0)  # those that just closed are gone then
         for connection in tuple(hub.open):
             connection.cut()
+        for taken in tuple(hub.taken):
+            taken.cut()
         for reject in tuple(hub.rejects):
             reject.look(float("inf"))
         if tasks:

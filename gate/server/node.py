@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from gate.api.admin import AdminApi
+from gate.api.api_keys import ApiKeysApi
 from gate.api.operations import OperationsApi, Reloading
 from gate.api.rpc_api import RpcApi
 from gate.api.sessions import SessionsApi
@@ -23,9 +24,11 @@ from gate.api.ziggeo import ZiggeoApi
 from gate.config.compile import Address, Config
 from gate.config.values import UnixAddress
 from gate.core.keys import Keyring
-from gate.core.policy import Limits
+from gate.core.policy import ApiKey, Limits
+from gate.core.room import DEFAULT_ROOM_RULES, Room, RoomRules
 from gate.core.ticket import TicketKeys
 from gate.errors import GateError, StoreError, StoreReplica, StoreUnavailable
+from gate.proxy.api_keys import KnownApiKeys
 from gate.proxy.credentials import Credentials
 from gate.proxy.gatekeeper import Gatekeeper
 from gate.proxy.known import Playbacks, Responses
@@ -34,15 +37,18 @@ from gate.proxy.origin import HttpUpstream
 from gate.proxy.published import PublishedKeys
 from gate.proxy.references import References
 from gate.proxy.streams import KnownStreams
+from gate.rooms.desk import Desk
 from gate.server.admin import AdminHandler
 from gate.server.health import Health, State
 from gate.server.kept_keys import KeptKeys
 from gate.server.listener import Listener, ListenerLimits, cut
 from gate.server.public import PublicHandler
+from gate.store.api_keys import ApiKeys
 from gate.store.authtokens import AuthTokens
 from gate.store.client import Client
 from gate.store.control import HEARTBEAT_S, Control
 from gate.store.listing import Listing
+from gate.store.rooms import Rooms
 from gate.store.sessions import Sessions
 from gate.store.streams import Streams
 from gate.wire.failures import Failures
@@ -67,6 +73,7 @@ class Node:
         self.api: AdminApi | None = None
         self.gatekeeper: Gatekeeper | None = None
         self.keys: PublishedKeys | None = None
+        self.api_keys: KnownApiKeys | None = None
         # What an operator should know of a gate that serves.
         self.notes: list[str] = []
         self._kept_keys = KeptKeys(config.state_dir / "ticket_keys")
@@ -107,9 +114,14 @@ class Node:
         def miss() -> None:
             references.forget_all()
             known.miss()
+            known_keys.miss()
+            desk.miss()
 
-        streams = Streams(patient)
+        rooms = Rooms(client)
+        desk = Desk(rooms, policy.sessions.idle_s, rules=self._room_rules, on_changed=self._take_room)
+        streams, api_keys = Streams(patient), ApiKeys(patient)
         known = KnownStreams(streams, self._take_streams)
+        known_keys = KnownApiKeys(api_keys, self._take_api_keys)
 
         control = Control(
             patient,
@@ -120,14 +132,17 @@ class Node:
             on_ticket_keys=self._take_ticket_keys,
             on_authtokens=forget,
             on_streams=known.hear,
+            on_room=desk.hear,
+            on_api_keys=known_keys.hear,
             on_missed=miss,
         )
         authtokens = AuthTokens(client, control.tell_authtokens)
         references = References(authtokens, policy.limits.tokens_cached)
         stack.push_async_callback(control.stop)
         reachable = await self._follow(control, reachable)
-        stack.push_async_callback(known.stop)
-        reachable = await self._know(known, reachable)
+        for copy in (known, known_keys):
+            stack.push_async_callback(copy.stop)
+            reachable = await self._know(copy, reachable)
         ledger = Ledger(lambda: self.config.policy, sessions, authtokens, control, playbacks, self.metrics)
         ledger.start(reachable=reachable)
         stack.push_async_callback(ledger.stop)
@@ -137,11 +152,12 @@ class Node:
         keys = PublishedKeys(self.metrics, self._take_keyring)
         stack.push_async_callback(keys.stop)
         credentials = Credentials(
-            tickets, keys, references, Failures(), self.metrics, policy.limits.tokens_cached
+            *(tickets, keys, references, Failures(), self.metrics, policy.limits.tokens_cached),
+            api_keys_known=lambda: known_keys.whole,
         )
         journal = Journal(self.metrics, lambda: self.config.log_access)
         keeper = Gatekeeper(
-            keys.follow(policy),
+            known_keys.follow(keys.follow(policy)),
             credentials=credentials,
             keys=keys,
             ledger=ledger,
@@ -152,22 +168,28 @@ class Node:
             metrics=self.metrics,
             cut=cut,
             journal=journal,
+            desk=desk,
             streams=lambda: known.streams if known.whole else None,
         )
         # From here on it takes keys that are fetched, and ticket keys that the feed tells of.
-        self.gatekeeper, self.keys = keeper, keys
+        self.gatekeeper, self.keys, self.api_keys = keeper, keys, known_keys
         self.config = replace(self.config, policy=keeper.policy)
+        await desk.start(reachable=reachable)
+        stack.push_async_callback(desk.stop)
         rpc = RpcApi(streams, control, Failures(), lambda: keeper.tickets, known.learn)
         stack.push_async_callback(ledger.drain)
         health = Health(self._state(control, ledger, keeper, keys), patient, upstream)
-        api = self._make_api(patient, control, keeper, references, health)
+        managed = ApiKeysApi(
+            api_keys, lambda: keeper.policy.applications, lambda: known_keys.own, known_keys.learn
+        )
+        api = self._make_api(patient, control, keeper, references, health, managed)
         admin = Listener(
             AdminHandler(
                 self.metrics,
                 api,
                 lambda: self.config.admin_token,
                 lambda: self._faults(control, keeper),
-                lambda: [*self.notes, *keys.notes()],
+                self._notes,
                 rpc=rpc,
                 policy=lambda: keeper.policy,
             ).handle,
@@ -202,7 +224,8 @@ class Node:
 
         What only a start can change (addresses, store) is left as it is, and said so.
         """
-        if self.gatekeeper is None or self.public is None or self.keys is None:
+        keys, api_keys = self.keys, self.api_keys
+        if self.gatekeeper is None or self.public is None or keys is None or api_keys is None:
             return False
         started = time.monotonic()
         try:
@@ -220,8 +243,7 @@ class Node:
             return False
         if restart_needed := config.fixed() != self._fixed:
             _log.warning("a change of addresses, store, state_dir, limits or session times needs a restart")
-        policy = self.keys.follow(config.policy)
-        self.gatekeeper.adopt(policy)
+        self.gatekeeper.adopt(api_keys.follow(keys.follow(config.policy)))
         self.config, self.notes = replace(config, policy=self.gatekeeper.policy), []
         if config.ticket_keys:
             self.gatekeeper.adopt_ticket_keys(TicketKeys(config.ticket_keys))
@@ -269,8 +291,8 @@ class Node:
             return False
         return reachable
 
-    async def _know(self, known: KnownStreams, reachable: bool) -> bool:
-        """Added streams are followed, from now on or from when the store is there; tells whether it is."""
+    async def _know(self, known: KnownStreams | KnownApiKeys, reachable: bool) -> bool:
+        """A table of the store is followed, from now on or from when that is there; tells whether it is."""
         try:
             await known.start(reachable=reachable)
         except StoreUnavailable as error:
@@ -309,9 +331,22 @@ class Node:
             self.gatekeeper.adopt_streams(changed)
             self.config = replace(self.config, policy=self.gatekeeper.policy)
 
+    def _take_room(self, room: Room) -> None:
+        if self.gatekeeper is not None:
+            self.gatekeeper.adopt_room(room)
+
+    def _room_rules(self, application: str) -> RoomRules:
+        found = self.config.policy.applications.get(application)
+        return DEFAULT_ROOM_RULES if found is None or found.videosdk is None else found.videosdk.rooms
+
     def _take_keyring(self, name: str, keyring: Keyring) -> None:
         if self.gatekeeper is not None:
             self.gatekeeper.adopt_keyring(name, keyring)
+            self.config = replace(self.config, policy=self.gatekeeper.policy)
+
+    def _take_api_keys(self, name: str, keys: Mapping[str, ApiKey]) -> None:
+        if self.gatekeeper is not None:
+            self.gatekeeper.adopt_api_keys(name, keys)
             self.config = replace(self.config, policy=self.gatekeeper.policy)
 
     async def _rotate(self, control: Control) -> None:
@@ -351,7 +386,13 @@ class Node:
         watch("gate_store_away_seconds", "Since the store took nothing down", lambda: ledger.away_s)
 
     def _make_api(
-        self, client: Client, control: Control, keeper: Gatekeeper, references: References, health: Health
+        self,
+        client: Client,
+        control: Control,
+        keeper: Gatekeeper,
+        references: References,
+        health: Health,
+        keys: ApiKeysApi,
     ) -> AdminApi:
         rules = self.config.policy.sessions
 
@@ -376,6 +417,7 @@ class Node:
                 revoked=control.revoked,
                 tokens=references,
             ),
+            keys,
         )
 
     def _state(
@@ -384,12 +426,19 @@ class Node:
         return lambda: State(
             policy=self.config.policy,
             faults=self._faults(control, keeper),
-            notes=[*self.notes, *keys.notes()],
+            notes=self._notes(),
             reloading=self.reloading,
             store_away_s=ledger.away_s,
             feed_silent_s=control.silent_s,
             keys=keys.describe(),
         )
+
+    def _notes(self) -> list[str]:
+        """What an operator should know all the same."""
+        found = list(self.notes)
+        for keys in (self.keys, self.api_keys):
+            found += [] if keys is None else keys.notes()
+        return found
 
     def _faults(self, control: Control, keeper: Gatekeeper) -> list[str]:
         faults = []

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import formatdate
 from http import HTTPStatus
@@ -83,8 +84,12 @@ def origins_of(error: BaseException) -> str:
     return "caused by ".join(parts).rstrip()
 
 
-def object_to(request: web.BaseRequest, message: RawRequestMessage) -> Notice | None:
+def object_to(
+    request: web.BaseRequest, message: RawRequestMessage, upgrades: Callable[[str, str], bool]
+) -> Notice | None:
     """Returns why a request that aiohttp's parser let pass is refused, or None.
+
+    `upgrades` tells by method and target whether a request may ask for WebSocket.
 
     Stricter than the parser: it takes HTTP/0.9, HTTP/2.0, Transfer-Encoding in HTTP/1.0 (RFC 9112 6.1 calls
     that faulty framing), codings other than chunked, and any text as Host.
@@ -103,14 +108,14 @@ def object_to(request: web.BaseRequest, message: RawRequestMessage) -> Notice | 
             return MALFORMED
         if coding.lower() != "chunked":
             return UNKNOWN_CODING
-    if request.method == hdrs.METH_CONNECT or (message.upgrade and not _asks_h2c(message)):
+    if request.method == hdrs.METH_CONNECT:
         return NO_UPGRADE
+    if message.upgrade:
+        wanted = message.headers.get(hdrs.UPGRADE, "").lower()
+        # An offer of HTTP/2 is no demand: curl and Java's client make it with plain requests and take HTTP/1.1.
+        if wanted != "h2c" and not (wanted == "websocket" and upgrades(request.method, message.path)):
+            return NO_UPGRADE
     return None
-
-
-def _asks_h2c(message: RawRequestMessage) -> bool:
-    """An offer of HTTP/2 is no demand: curl and Java's client make it with plain requests and take HTTP/1.1."""
-    return message.headers.get(hdrs.UPGRADE, "").lower() == "h2c"
 
 
 def notice_of(error: BaseException | None, request_line: int) -> Notice:

@@ -13,6 +13,7 @@ from gate.core.policy import Policy
 from gate.proxy.gatekeeper import Gatekeeper
 from gate.proxy.relay import respond
 from gate.server.bodies import read_body
+from gate.server.live import Live
 from gate.wire.answers import cors_fields
 from gate.wire.record import Journal
 
@@ -22,15 +23,31 @@ R = TypeVar("R")
 class PublicHandler:
     """Answers requests of the public listener under the gatekeeper's policy; the first API that claims one."""
 
-    def __init__(self, keeper: Gatekeeper, apis: Sequence[ClaimingApi[Any]], journal: Journal) -> None:
+    def __init__(
+        self,
+        keeper: Gatekeeper,
+        apis: Sequence[ClaimingApi[Any]],
+        journal: Journal,
+        live: Live | None = None,
+    ) -> None:
         self._keeper = keeper
         self._apis = apis
         self._journal = journal
+        self._live = live
+
+    def upgrades(self, method: str, raw_target: str) -> bool:
+        """Whether such a request may ask for WebSocket."""
+        route = None if self._live is None else self._live.find(method, raw_target, self._keeper.policy)
+        return route is not None and route.socket and method == "GET"
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         policy = self._keeper.policy
         # A preflight is answered alike for everything, and so is who comes while the gate shuts down.
         if request.method != "OPTIONS" and not self._keeper.draining:
+            if self._live is not None:
+                heard = self._live.find(request.method, request.raw_path, policy)
+                if heard is not None:
+                    return await self._live.answer(request, heard, policy)
             for api in self._apis:
                 route = api.find(request.method, request.raw_path, policy)
                 if route is not None:

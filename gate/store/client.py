@@ -47,6 +47,14 @@ SCRIPTS: Final = (
     "put_stream",
     "remove_stream",
     "change_api_key",
+    "create_room",
+    "read_room",
+    "write_room",
+    "page_rooms",
+    "page_meetings",
+    "renew_seats",
+    "due_seats",
+    "drop_seat",
 )
 OLDEST_REDIS: Final = (7, 0)
 # Errors by which a server says that it cannot serve now, though it answers.

@@ -22,6 +22,7 @@ from gate.core.revocation import Revocations
 from gate.errors import StoreError
 from gate.store.client import Client
 from gate.store.keys import FEED, REVOKED, TICKET_KEYS
+from gate.store.room_texts import News, load_news
 
 HEARTBEAT_S: Final = 1.0
 FEED_LENGTH: Final = 100_000
@@ -46,6 +47,7 @@ class Control:
         on_authtokens: Callable[[str, list[str]], None] = lambda application, names: None,
         on_streams: Callable[[str], None] = lambda uid: None,
         on_api_keys: Callable[[str], None] = lambda key: None,
+        on_room: Callable[[News], None] = lambda news: None,
         on_missed: Callable[[], None] = lambda: None,
     ) -> None:
         """`on_revoked` is called after new entries have come into force.
@@ -53,8 +55,8 @@ class Control:
         The others are told of a playback that lost its place (session, client), of a session that lives on
         (session, end in Unix seconds or None, the fresh token's id), of new keys for tickets, of server-side
         tokens that have changed or are gone (application, names), of an added stream that has (uid), of an API
-        key that has (id), and that news may have been missed: what is known of such tokens, streams and keys is
-        to be read anew.
+        key that has (id), of what has happened in a room, and that news may have been missed: what is known of
+        such tokens, streams, keys and rooms is to be read anew.
         """
         self.revoked = Revocations()
         self._client = client
@@ -67,6 +69,7 @@ class Control:
         self._on_authtokens = on_authtokens
         self._on_streams = on_streams
         self._on_api_keys = on_api_keys
+        self._on_room = on_room
         self._on_missed = on_missed
         self._task: asyncio.Task[None] | None = None
         self._last = "0-0"
@@ -207,6 +210,10 @@ class Control:
                 tell = self._read_news({name.decode(): value.decode() for name, value in fields.items()})
             except (KeyError, ValueError):
                 _log.warning("the store's feed tells what cannot be read: %.200r", fields)
+                if b"room" in fields:
+                    # Unlike other news, it is not whole in itself: what comes next is told from there on.
+                    application, room = fields.get(b"application", b""), fields[b"room"]
+                    self._on_room(News(_name(application), _name(room), 0, whole=False))
             else:
                 tell()
 
@@ -223,6 +230,8 @@ class Control:
             return partial(self._on_streams, fields["stream"])
         if "api_key" in fields:
             return partial(self._on_api_keys, fields["api_key"])
+        if "room" in fields:
+            return partial(self._on_room, load_news(fields))
         return lambda: None
 
     def _take(self, entry: bytes, until: bytes) -> None:
@@ -234,3 +243,8 @@ class Control:
 
 def _newest_first(kept: dict[int, tuple[float, bytes]]) -> list[bytes]:
     return [kept[generation][1] for generation in sorted(kept, reverse=True)]
+
+
+def _name(octets: bytes) -> str:
+    """The name, or another one that nothing has."""
+    return octets.decode(errors="replace")

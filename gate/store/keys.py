@@ -41,8 +41,25 @@ and what every gate holds or follows, under one tag of its own, so that a change
     gate:{control}:generation     string  how often added streams have changed
     gate:{control}:api_keys       hash    id -> an API key, as JSON, its secret sealed (core.sealed_secret):
                                           application, secret, enabled, made_ms, changed_ms
-    gate:{control}:q:<request>    string  what a request did to one of these, for a repetition of it
+    gate:{control}:q:<request>    string  what a request did to one of these or a room, for a repetition of it
     gate:{control}:probe          string  nothing: a gate has asked whether anything can be written
+
+Rooms lie there too, so that each change and the news of it are one; <app> is their application's name. A room
+is kept for good; a meeting's log and its places in the indices go 90 days after its end:
+
+    gate:{control}:room:<app>:<room>       hash  a room's header: custom_id, made_ms, changed_ms, sequence,
+                                                 meeting, closed_ms, disabled, allowed, settings, v; request
+    gate:{control}:people:<app>:<room>     hash  participant -> who they are in the room, as JSON
+    gate:{control}:rooms:<app>             zset  the application's rooms -> when each was made (ms)
+    gate:{control}:custom:<app>            hash  custom id -> room
+    gate:{control}:log:<app>:<meeting>     list  what has happened in a meeting, as JSON: what, when (ms),
+                                                 participant and name; of its beginning room and custom id
+    gate:{control}:ongoing:<app>[:<room>]  zset  the meetings that go on -> when each began (ms)
+    gate:{control}:past:<app>[:<room>]     zset  those that have ended -> when (ms)
+    gate:{control}:seats                   zset  application, room and participant, in lines, of all who are in,
+                                                 wait or were told no -> when something is due: the lease
+                                                 lapses, the time to wait or the pause after a no is over
+                                                 (ms; and a half: claimed by a gate until then)
 
 Everything in a shard has a TTL that outlasts what it guards, except for what has no end itself: the set of a
 limited token without end; a server-side token without end, unless it is volatile and empty, and the index of
@@ -63,12 +80,53 @@ TICKET_KEYS: Final = f"{PREFIX}:{{control}}:ticket_keys"
 STREAMS: Final = f"{PREFIX}:{{control}}:streams"
 GENERATION: Final = f"{PREFIX}:{{control}}:generation"
 API_KEYS: Final = f"{PREFIX}:{{control}}:api_keys"
+SEATS: Final = f"{PREFIX}:{{control}}:seats"
 PROBE: Final = f"{PREFIX}:{{control}}:probe"
 
 
 def control_request(wish: str) -> str:
     """The name of what a request did beside what every gate holds."""
     return f"{PREFIX}:{{control}}:q:{wish}"
+
+
+class RoomKeys:
+    """The names of the keys of an application's rooms. Its name has no ":" in it."""
+
+    __slots__ = ("_application",)
+
+    def __init__(self, application: str) -> None:
+        self._application = application
+
+    def _name(self, kind: str, *rest: str) -> str:
+        return ":".join((PREFIX, "{control}", kind, self._application, *rest))
+
+    def header(self, room: str) -> str:
+        return self._name("room", room)
+
+    def people(self, room: str) -> str:
+        return self._name("people", room)
+
+    @property
+    def rooms(self) -> str:
+        return self._name("rooms")
+
+    @property
+    def custom(self) -> str:
+        return self._name("custom")
+
+    def log(self, meeting: str) -> str:
+        return self._name("log", meeting)
+
+    def ongoing(self, *room: str) -> str:
+        return self._name("ongoing", *room)
+
+    def past(self, *room: str) -> str:
+        return self._name("past", *room)
+
+
+def seats_prefix(application: str, room: str) -> str:
+    """What the names of the room's seats begin with."""
+    return f"{application}\n{room}\n"
 
 
 def shard_prefix(shard: int) -> str:

@@ -75,6 +75,24 @@ def json_answer(
     return Answer(status, tuple(fields), json.dumps(document).encode("ascii") + b"\n", phrase)
 
 
+def event_stream(request_id: str, cors: Fields) -> Answer:
+    """The head of an answer that is events (HTML, section 9.2). Its body ends with the connection.
+
+    nginx would keep small events back until a buffer is full.
+    """
+    kind = ("Content-Type", "text/event-stream")
+    return Answer(200, (*_own(request_id, cors), kind, ("X-Accel-Buffering", "no"), ("Connection", "close")))
+
+
+def switching(accept: str, subprotocol: str | None, request_id: str) -> Answer:
+    """The answer to a WebSocket handshake (RFC 6455, section 4.2.2)."""
+    fields = [*_own(request_id, []), ("Upgrade", "websocket"), ("Connection", "Upgrade")]
+    fields.append(("Sec-WebSocket-Accept", accept))
+    if subprotocol is not None:
+        fields.append(("Sec-WebSocket-Protocol", subprotocol))
+    return Answer(101, tuple(fields))
+
+
 def redirect(location: str, request_id: str, cors: Fields, cookie: str | None = None) -> Answer:
     """A 302 to a path on this very host: never another scheme or authority."""
     fields = [*_own(request_id, cors), ("Location", location)]

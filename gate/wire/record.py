@@ -8,6 +8,7 @@ import secrets
 import socket
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from types import TracebackType
 from typing import Final, Self
 
@@ -33,12 +34,28 @@ class Journal:
     def begin(self, request: web.BaseRequest, policy: Policy) -> Record:
         return Record(self, request, policy)
 
+    def write(self, refused: bool, entry: Callable[[], Entry]) -> None:
+        """The entry is in the log, where it is to be."""
+        if (refused or self.every()) and _log.isEnabledFor(logging.INFO):
+            _log.info(entry())
+
 
 class Record:
     """One request: its id, who asks, and what becomes of it. As a context, it is written down at its end."""
 
     __slots__ = (
-        *("_began", "_decision", "_detail", "_journal", "_policy", "_reason", "_received", "_request", "_sent"),
+        *(
+            "_began",
+            "_decision",
+            "_detail",
+            "_journal",
+            "_lasts",
+            "_policy",
+            "_reason",
+            "_received",
+            "_request",
+        ),
+        "_sent",
         *("application", "origin_status", "peer", "place", "request_id", "session", "status"),
     )
 
@@ -60,6 +77,7 @@ class Record:
         self._detail = ""
         self._sent = 0
         self._received = 0
+        self._lasts = False
 
     def decide(self, decision: str, reason: str = "", detail: str = "") -> None:
         """What was decided: permit, redirect, preflight, or, by `refuse`, deny."""
@@ -86,12 +104,19 @@ class Record:
         self._received += size
         self._journal.metrics.received.inc(size)
 
+    def outlive(self, status: int) -> Lasting:
+        """The answer, which begins now, goes on without its request: it is written down at its own end."""
+        self.status, self._lasts = status, True
+        return Lasting(self._journal, self.entry(), self._began)
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._lasts:
+            return
         if kind is not None and not issubclass(kind, ConnectionError | asyncio.CancelledError):
             # Whoever called answers, in its own words, unless a head is out.
             theirs = issubclass(kind, web.RequestPayloadError)
@@ -99,9 +124,7 @@ class Record:
                 self.status = 400 if theirs else 503
             if self._decision is None:
                 self._decision, self._reason = "deny", "malformed_request" if theirs else "internal"
-        refused = self._decision == "deny"
-        if (refused or self._journal.every()) and _log.isEnabledFor(logging.INFO):
-            _log.info(self.entry())
+        self._journal.write(self._decision == "deny", self.entry)
 
     def entry(self) -> Entry:
         """The record as the log has it."""
@@ -129,6 +152,40 @@ class Record:
             session=self.session,
             origin_status=self.origin_status,
             user_agent=shown_agent(request.headers.get("User-Agent", "")),
+        )
+
+
+class Lasting:
+    """An answer that goes on for hours, of which nothing but its entry is kept until it ends."""
+
+    __slots__ = ("_began", "_entry", "_journal", "_received", "_sent")
+
+    def __init__(self, journal: Journal, entry: Entry, began: float) -> None:
+        self._journal, self._entry, self._began = journal, entry, began
+        self._sent = self._received = 0
+
+    def send(self, size: int) -> None:
+        """So many bytes leave."""
+        self._sent += size
+        self._journal.metrics.sent.inc(size)
+
+    def receive(self, size: int) -> None:
+        """So many bytes have come."""
+        self._received += size
+        self._journal.metrics.received.inc(size)
+
+    def end(self, why: str) -> None:
+        """The answer has ended; `why` is one phrase for the log."""
+        self._journal.write(False, lambda: self._ended(why))
+
+    def _ended(self, why: str) -> Entry:
+        lasted_ms = round((time.monotonic() - self._began) * 1000, 1)
+        return replace(
+            self._entry,
+            bytes_sent=self._sent,
+            bytes_received=self._received,
+            duration_ms=lasted_ms,
+            detail=clean(why),
         )
 
 

@@ -30,6 +30,7 @@ from gate.store.client import Client
 from gate.store.control import Control
 from gate.wire.failures import Failures
 from gate.wire.peers import Peer
+from tests.api.rooms import RoomGate
 
 SECRET = "a secret of more than thirty-two bytes, for tests"
 
@@ -250,3 +251,9 @@ async def make_ziggeo(store_url: str) -> AsyncIterator[Callable[..., ZiggeoGate]
             return gate
 
         yield make
+
+
+@pytest.fixture
+def meet() -> RoomGate:
+    """A gate whose API for rooms is asked in plain values."""
+    return RoomGate()

@@ -21,12 +21,20 @@ ROUTES = [
     Route("DELETE", "/v1/sessions/{id}"),
     Route("GET", "/v1/revocations"),
     Route("POST", "/v1/revocations"),
+    Route("GET", "/v1/applications/{application}/keys"),
+    Route("POST", "/v1/applications/{application}/keys"),
+    Route("PATCH", "/v1/applications/{application}/keys/{id}"),
+    Route("DELETE", "/v1/applications/{application}/keys/{id}"),
     Route("POST", "/v1/reload"),
     Route("POST", "/v1/explain"),
     Route("GET", "/v1/policy"),
     Route("GET", "/v1/health"),
 ]
 PATHS = sorted({route.path for route in ROUTES})
+
+
+def fill(path: str) -> str:
+    return path.replace("{application}", "demo").replace("{id}", NAMED)
 
 
 def with_token(**policy: Any) -> dict[str, Any]:
@@ -44,7 +52,7 @@ async def test_these_are_all_routes(start_gate: Any, media: Any, ask_admin: Any)
 async def test_none_answers_without_its_credential(start_gate: Any, media: Any, ask_admin: Any) -> None:
     gate = await start_gate(media[0], **with_token())
     for route in [*ROUTES, Route("GET", "/v1"), Route("GET", "/v1/nowhere"), Route("PUT", "/v1/policy")]:
-        path = route.path.replace("{id}", NAMED)
+        path = fill(route.path)
         for given in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {TOKEN}"}):
             status, told = await ask_admin(gate, route.method, path, **given)
             assert (status, told["reason"]) == (401, "token_missing"), route
@@ -57,7 +65,7 @@ async def test_none_answers_without_its_credential(start_gate: Any, media: Any, 
 async def test_none_answers_a_web_page(start_gate: Any, media: Any, ask_admin: Any) -> None:
     gate = await start_gate(media[0])
     for route in ROUTES:
-        path = route.path.replace("{id}", NAMED)
+        path = fill(route.path)
         status, told = await ask_admin(gate, route.method, path, Origin="http://page.example")
         assert (status, told["reason"]) == (403, "cross_site")
         status, told = await ask_admin(gate, route.method, path, Host="rebound.example")
@@ -74,7 +82,7 @@ async def test_none_is_within_a_viewers_reach(
     streams = [{"match": "/{resource}/**", "layout": "object"}]
     gate = await start_gate(media[0], **with_token(streams=streams))
     for route in ROUTES:
-        for path in (route.path.replace("{id}", NAMED), f"/_s/x{route.path.replace('{id}', NAMED)}"):
+        for path in (fill(route.path), f"/_s/x{route.path.replace('{id}', NAMED)}"):
             got = await ask(gate, path, route.method, headers={"Authorization": f"Bearer {TOKEN}"})
             assert got.status in (400, 401, 403, 405), path
             assert got.reason
@@ -89,7 +97,7 @@ async def test_a_method_that_a_path_does_not_have(
     gate = await start_gate(media[0])
     known = {route.method for route in ROUTES if route.path == path}
     for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} - known:
-        url = gate.admin_url + path.replace("{id}", NAMED)
+        url = gate.admin_url + fill(path)
         async with http.request(method, url, headers={"Content-Type": "application/json"}) as answer:
             assert answer.status == 405, method
             allowed = set(answer.headers["Allow"].split(", "))
@@ -120,7 +128,8 @@ async def test_a_body_is_bounded(start_gate: Any, media: Any, http: ClientSessio
 
 
 @pytest.mark.parametrize(
-    "path", ["/v1/", "/v1/sessions/", "/v1/sessions/a/b", "/v1/%73essions", "//v1/sessions"]
+    "path",
+    ["/v1/", "/v1/sessions/", "/v1/sessions/a/b", "/v1/%73essions", "//v1/sessions", "/v1/applications/demo"],
 )
 async def test_a_path_has_one_spelling(start_gate: Any, media: Any, http: ClientSession, path: str) -> None:
     gate = await start_gate(media[0])

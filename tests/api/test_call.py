@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gate.api.call import Call, read_limit, read_second, read_text
+from gate.api.call import Call, read_flag, read_limit, read_second, read_text
 from gate.errors import UsageError
 
 
@@ -62,6 +62,14 @@ def test_a_text_is_text(value: object) -> None:
     assert read_text({}, "x") is None
     with pytest.raises(UsageError, match="x: expected text"):
         read_text({"x": value}, "x")
+
+
+@pytest.mark.parametrize("value", ["true", 1, 0, "", [], {}])
+def test_a_flag_is_true_or_false(value: object) -> None:
+    assert read_flag({"x": False}, "x") is False
+    assert read_flag({}, "x") is None
+    with pytest.raises(UsageError, match="x: expected true or false"):
+        read_flag({"x": value}, "x")
 
 
 @pytest.mark.parametrize("value", ["1", 1.5, True, -1, 1_700_000_000_000_000])

@@ -5,13 +5,24 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
+import jwt as pyjwt
 import pytest
 
 from gate.api.explanation import Decision, Fields, explain
 from gate.api.presented import LookedUp, look_up
 from gate.core.grants import Action, Grant, Grants
 from gate.core.keys import Keyring
-from gate.core.policy import Access, Application, Origin, Pattern, Policy, StreamRule, Ziggeo
+from gate.core.policy import (
+    Access,
+    ApiKey,
+    Application,
+    Origin,
+    Pattern,
+    Policy,
+    StreamRule,
+    VideoSdk,
+    Ziggeo,
+)
 from gate.core.reasons import Deny, Reason
 from gate.core.ticket import Ticket, TicketKeys
 from gate.core.token import Format, Rights, Warrant, token_id
@@ -44,6 +55,7 @@ NAME = "00112233445566778899aabbccddeeff"
 READ = Grants({Action.READ: Grant(resources=frozenset({"v1"}))})
 TICKETS = TicketKeys([bytes(32)])
 NOW = 1_800_000_000.0
+SECRET = b"5" * 64
 
 
 def policy(**more):
@@ -262,3 +274,41 @@ class TestSteps:
         found = explain(policy(), ask(f"{VIDEO}/image"), client(hidden=True), NOW)
         assert found.refusal == Deny(Reason.TOKEN_HIDDEN)
         assert not any("reads no token" in step for step in found.steps)
+
+
+class TestVideoSdk:
+    """A token of VideoSDK's, by the API keys that the application has."""
+
+    def steps(self, *keys, **claims):
+        made, origin = {each.id: each for each in keys}, Origin("o", "http://127.0.0.1:9")
+        rooms = Application("rooms", Keyring([]), formats=frozenset({Format.VIDEOSDK}), videosdk=VideoSdk(made))
+        rule = StreamRule("streams[0]", Pattern("/**"), Access.PRIVATE, origin, LAYOUTS["object"], rooms)
+        said = {"apikey": "AK", "permissions": ["allow_join"], "exp": int(NOW) + 60, **claims}
+        text = pyjwt.encode(said, SECRET, algorithm="HS256")
+        explanation = explain(Policy((rule,), {"rooms": rooms}), ask("/file.mp4"), text, NOW)
+        reason = None if explanation.refusal is None else explanation.refusal.reason
+        return reason, [step for step in explanation.steps if "verifies" in step or "API key" in step]
+
+    def test_one_that_verifies(self):
+        _, steps = self.steps(ApiKey("AK", SECRET))
+        assert steps == ["the token verifies: format videosdk, application rooms"]
+
+    @pytest.mark.parametrize(
+        ("keys", "reason", "named"),
+        [
+            ([], Reason.UNKNOWN_KEY, "none here"),
+            ([ApiKey("AK", SECRET, enabled=False)], Reason.KEY_DISABLED, "none here"),
+            ([ApiKey("AK", b"6" * 64), ApiKey("BK", SECRET)], Reason.TOKEN_SIGNATURE, "AK, BK"),
+            (
+                [ApiKey(f"k{at:02}", SECRET) for at in range(12)],
+                Reason.UNKNOWN_KEY,
+                "k00, k01, k02, k03, k04, k05, k06, k07, k08, k09 and 2 more",
+            ),
+        ],
+    )
+    def test_one_that_no_key_has_signed(self, keys, reason, named):
+        told = f"no enabled API key of the application rooms has signed the token; they are {named}"
+        assert self.steps(*keys) == (reason, [told])
+
+    def test_what_else_is_wrong_is_in_the_refusal(self):
+        assert self.steps(ApiKey("AK", SECRET), permissions=[]) == (Reason.PERMISSIONS_INVALID, [])

@@ -207,3 +207,17 @@ def test_a_pattern_that_covers_another_matches_all_that_it_matches(ours, theirs)
     one, other = Pattern(ours), Pattern(theirs)
     missed = [path for path in PATHS if other.match(path) is not None and one.match(path) is None]
     assert covers(one, other) == (not missed)
+
+
+def test_an_application_of_videosdks(run, write_policy):
+    secret = "0123456789abcdef" * 4
+    videosdk = {"keys": [{"key": "AK", "secret": secret}]}
+    application = {"formats": ["videosdk"], "videosdk": videosdk, "unlimited_ttl": True}
+    path = write_policy(applications={"rooms": application}, streams=[{"match": "/{resource}/**"}])
+    result = run("check", "--config", path)
+    assert result.exit_code == 0
+    assert "  application rooms: videosdk, keys AK (VideoSDK)\n" in result.stdout
+    assert "applications.rooms.unlimited_ttl: tokens without an end" in result.stdout
+    assert secret not in result.stdout
+    told = json.loads(run("check", "--config", path, "--json").stdout)
+    assert told["applications"]["rooms"]["api_keys"] == ["AK"]

@@ -68,3 +68,12 @@ def test_a_format_that_the_application_does_not_take(refuse, write_policy, zigge
 
 def test_a_format_that_nobody_knows(refuse):
     assert "'xml' is not one of 'jwt', 'ziggeo'" in refuse("--all", "--format", "xml")
+
+
+def test_tokens_of_videosdks_are_made_by_its_sdks(refuse, write_policy):
+    videosdk = {"keys": [{"key": "AK", "secret": "0123456789abcdef" * 4}]}
+    application = {"formats": ["videosdk"], "videosdk": videosdk}
+    path = write_policy(applications={"rooms": application}, streams=[{"match": "/{resource}/**"}])
+    told = "the application rooms takes VideoSDK's tokens, which its SDKs make"
+    assert refuse("--all", config=path) == told
+    assert refuse("--all", "--format", "jwt", config=path) == told

@@ -15,6 +15,8 @@ from redis.crc import key_slot
 
 from gate.core.grants import Action, Grant, Grants
 from gate.core.policy import Access, OnLimit
+from gate.core.room import DEFAULT_ROOM_RULES, Permission, Room
+from gate.core.room_steps import Asking, join, pass_time
 from gate.core.session import SHARDS, Resume, session_id, shard_of, shard_of_session
 from gate.core.stream import Stream
 from gate.core.ticket import Ticket
@@ -25,8 +27,20 @@ from gate.store.api_keys import ApiKeys
 from gate.store.client import SCRIPTS, Client
 from gate.store.control import Control
 from gate.store.embedded import find_binary
-from gate.store.keys import FEED, REVOKED, TICKET_KEYS, ShardKeys, lease, naming, shard_prefix
+from gate.store.keys import (
+    FEED,
+    REVOKED,
+    SEATS,
+    TICKET_KEYS,
+    RoomKeys,
+    ShardKeys,
+    control_request,
+    lease,
+    naming,
+    shard_prefix,
+)
 from gate.store.listing import Listing, Mark
+from gate.store.rooms import Rooms
 from gate.store.sessions import Playback, Sessions
 from gate.store.streams import Streams
 
@@ -86,7 +100,13 @@ class TestSlots:
             assert shard_prefix(shard_of_session(session)) == ShardKeys(f"owner{n}").prefix
 
     def test_what_all_gates_share_is_in_one(self) -> None:
-        assert len({slot(name) for name in (REVOKED, FEED, TICKET_KEYS)}) == 1
+        rooms = RoomKeys("demo")
+        names = [
+            *(rooms.header("a}b{c"), rooms.people("r"), rooms.rooms, rooms.custom, rooms.log("m"), SEATS),
+            *(rooms.ongoing(), rooms.ongoing("r"), rooms.past(), rooms.past("r"), control_request("q")),
+        ]
+        assert len(set(names)) == len(names)
+        assert len({slot(name) for name in (REVOKED, FEED, TICKET_KEYS, *names)}) == 1
 
     def test_the_shards_spread(self) -> None:
         """A cluster of three nodes has a fair part of the shards on each."""
@@ -185,6 +205,24 @@ async def play(sessions: Sessions, listing: Listing, name: str, subject: str | N
     await sessions.close(opened.session, owner)
 
 
+async def meet(rooms: Rooms) -> None:
+    """Every script of a room's life."""
+    room = await rooms.create(Room("demo", "r1", "lobby", 0, 0))
+    assert (await rooms.create(Room("demo", "r2", "lobby", 0, 0))).id == "r1"
+    permissions = frozenset({Permission.ALLOW_JOIN})
+    asking = Asking("ann", "Ann", session_id("o", 4_000_000_000_000, bytes(8)), "o", "t", "c", permissions)
+    step = join(room, asking, DEFAULT_ROOM_RULES, 1)
+    assert await rooms.write(room, step, "in", idle_ms=0)
+    await rooms.renew([("demo", "r1", "ann", 0)], 0)
+    assert await rooms.due(10) == [("demo", "r1", "ann")]
+    after = pass_time(step.room, "ann", DEFAULT_ROOM_RULES, 2)
+    assert await rooms.write(step.room, after, "out", lapsed=["ann"])
+    await rooms.drop("demo", "r1", "ann")
+    assert (await rooms.page("demo", 0, 10))[1] == 1
+    meetings, _ = await rooms.meetings("demo", 0, 10)
+    assert await rooms.meeting("demo", meetings[0].id) is not None
+
+
 class TestCluster:
     async def test_no_script_leaves_the_slot_of_its_keys(self, cluster: str) -> None:
         client = StrictClient(cluster)
@@ -213,6 +251,7 @@ class TestCluster:
         assert await keys_of_apis.set_enabled("demo", "AK", False)
         assert len(await keys_of_apis.read_all()) == 1
         assert await keys_of_apis.delete("demo", "AK")
+        await meet(Rooms(client))
         names = [key.decode() for key in await client.call("KEYS", "*")]
         assert {name.split(":")[1] for name in names} >= {"{control}"}
         assert len({slot(name) for name in names}) > 10

@@ -1,0 +1,4 @@
+-- Frees the seat of nobody: whose room or participant is no more.
+-- KEYS  1 all seats   2 the room's people
+-- ARGV  1 seat   2 participant
+if redis.call('HEXISTS', KEYS[2], ARGV[2]) == 0 then redis.call('ZREM', KEYS[1], ARGV[1]) end
