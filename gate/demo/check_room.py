@@ -77,7 +77,7 @@ class _Walker:
         yield Deed("the host is told", _DONE, await self._hear_knock(host, guest))
         allowed = {"id": guest.id, "decision": "allowed"}
         not_granted = refusal(Reason.COMMAND_NOT_GRANTED)
-        yield Deed("admits itself", not_granted, await self._command(guest, "respondEntry", allowed))
+        yield Deed("admits itself", waiting, await self._command(guest, "respondEntry", allowed))
         yield Deed("the host admits it", _DONE, await self._command(host, "respondEntry", allowed))
         yield Deed(f"plays {OTHER}", _PLAYS, await self._play(guest, OTHER))
         peer = {"peerId": OTHER}

@@ -34,7 +34,7 @@ class Participant {
     element("close").onclick = () => this.command("closeRoom", {});
     for (const [id, command] of [["accept", "acceptWebcam"], ["reject", "rejectWebcam"]]) {
       element(id).onclick = () => {
-        this.ask(false);
+        this.ask(null);
         this.command(command, {});
       };
     }
@@ -80,6 +80,10 @@ class Participant {
       this.people = new Map(said.participants.map((person) => [person.id, person]));
       this.waiting = new Map((said.waiting ?? []).map((person) => [person.id, person.name]));
       this.stand(said.status);
+      const asked = said.requests?.find((request) => request.kind === "webcam");
+      if (asked) {
+        this.ask(asked.peerId);
+      }
     });
     hear("entryRequested", (said) => this.waiting.set(said.id, said.name));
     hear("entryWithdrawn", (said) => this.waiting.delete(said.id));
@@ -87,13 +91,18 @@ class Participant {
     hear("newPeer", (said) => this.people.set(said.id, { ...said, webcam: said.webcam ?? "enabled" }));
     hear("peerClosed", (said) => this.people.delete(said.peerId));
     hear("participantMediaStateChanged", (said) => this.heardTrack(said));
-    hear("webcamRequested", (said) => this.ask(true, `${said.peerId} asks you to turn your camera on.`));
+    hear("webcamRequested", (said) => this.ask(said.peerId));
     hear("webcamResponded", (said) => {
       const note = said.decision === "accepted" ? [] : [`${said.peerId} said no.`];
       this.tile(said.peerId)?.note(...note);
     });
-    // The gate's last word. A broken connection has no data, and the browser mends it.
+    // The gate's last word. A broken connection has no data, and the browser mends it if it can.
     hear("error", (said) => this.end(said));
+    source.onerror = () => {
+      if (source === this.source && source.readyState === EventSource.CLOSED) {
+        this.end({ reason: "no events", message: "The gate tells no more. Is the demo still running?" });
+      }
+    };
   }
 
   heardAnswer({ id, decision, reason }) {
@@ -101,11 +110,8 @@ class Participant {
     if (id !== this.given.participant) {
       return;
     }
-    if (decision === "allowed") {
-      // From the start, for who is in was not told to who waits.
-      this.stand("joined");
-      this.listen();
-    } else {
+    // Who was allowed in is shown the room next.
+    if (decision !== "allowed") {
       this.end({ reason: reason === "timed_out" ? "entry_timed_out" : "entry_denied" });
     }
   }
@@ -126,7 +132,7 @@ class Participant {
     this.source = null;
     this.people.clear();
     this.waiting.clear();
-    this.ask(false);
+    this.ask(null);
     tell(0, reason, "is told");
     this.stand("gone", ENDS[reason] ?? message ?? reason);
     for (const tile of this.tiles) {
@@ -146,10 +152,10 @@ class Participant {
     this.show();
   }
 
-  // Of its owner: whether they turn their camera on again.
-  ask(yes, words = "") {
-    element("accept").hidden = element("reject").hidden = !yes;
-    element("told").textContent = words;
+  // Asks its owner whether they turn their camera on again, or no more.
+  ask(moderator) {
+    element("accept").hidden = element("reject").hidden = !moderator;
+    element("told").textContent = moderator ? `${moderator} asks you to turn your camera on.` : "";
   }
 
   tile(name) {
