@@ -56,6 +56,12 @@ class GateDoor:
             return Deny(Reason.REVOKED)
         return application, ticket
 
+    def still(self, held: Token | Ticket, session: str) -> Deny | None:
+        """None while neither what somebody came with nor the session that they are in by was revoked."""
+        token = held.id if isinstance(held, Token) else held.token
+        revoked = self._control.revoked.cover(held.application, token, held.owner, session, held.issued_at)
+        return Deny(Reason.REVOKED) if revoked else None
+
     async def admit(
         self, token: Token, application: Application, client: str, facts: Mapping[str, str], now: float
     ) -> Ticket | Deny:

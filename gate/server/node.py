@@ -20,16 +20,20 @@ from gate.api.api_keys import ApiKeysApi
 from gate.api.operations import OperationsApi, Reloading
 from gate.api.rpc_api import RpcApi
 from gate.api.sessions import SessionsApi
+from gate.api.videosdk import VideoSdkApi
+from gate.api.videosdk_live import Attendee, VideoSdkLive
 from gate.api.ziggeo import ZiggeoApi
 from gate.config.compile import Address, Config
 from gate.config.values import UnixAddress
 from gate.core.keys import Keyring
 from gate.core.policy import ApiKey, Limits
+from gate.core.reasons import Deny
 from gate.core.room import DEFAULT_ROOM_RULES, Room, RoomRules
 from gate.core.ticket import TicketKeys
 from gate.errors import GateError, StoreError, StoreReplica, StoreUnavailable
 from gate.proxy.api_keys import KnownApiKeys
 from gate.proxy.credentials import Credentials
+from gate.proxy.door import GateDoor
 from gate.proxy.gatekeeper import Gatekeeper
 from gate.proxy.known import Playbacks, Responses
 from gate.proxy.ledger import Ledger
@@ -42,6 +46,7 @@ from gate.server.admin import AdminHandler
 from gate.server.health import Health, State
 from gate.server.kept_keys import KeptKeys
 from gate.server.listener import Listener, ListenerLimits, cut
+from gate.server.live import Live
 from gate.server.public import PublicHandler
 from gate.store.api_keys import ApiKeys
 from gate.store.authtokens import AuthTokens
@@ -76,6 +81,7 @@ class Node:
         self.api_keys: KnownApiKeys | None = None
         # What an operator should know of a gate that serves.
         self.notes: list[str] = []
+        self._live: Live | None = None
         self._kept_keys = KeptKeys(config.state_dir / "ticket_keys")
         self._stack = AsyncExitStack()
         self._fixed = config.fixed()
@@ -126,7 +132,7 @@ class Node:
         control = Control(
             patient,
             url,
-            lambda: responses.cut_revoked(control.revoked),
+            lambda: self._take_revocations(responses, control),
             on_lost=lose,
             on_renewed=extend,
             on_ticket_keys=self._take_ticket_keys,
@@ -199,12 +205,26 @@ class Node:
         await admin.start(_where(config.admin_listen))
         stack.push_async_callback(admin.stop)
         ziggeo = ZiggeoApi(authtokens, control, Failures(), credentials.issue_visit)
+        door = GateDoor(credentials, ledger, control)
+        videosdk = VideoSdkApi(
+            rooms, desk, door, Failures(), lambda application: self._room_rules(application.name)
+        )
+        live = Live(
+            VideoSdkLive(door, desk),
+            desk,
+            journal,
+            lambda: keeper.policy,
+            lambda attendee: _still(attendee, door),
+        )
+        stack.push_async_callback(live.stop)
+        handler = PublicHandler(keeper, (ziggeo, rpc, videosdk), journal, live)
         public = Listener(
-            PublicHandler(keeper, (ziggeo, rpc), journal).handle, _listener_limits(policy.limits), name="public"
+            handler.handle, _listener_limits(policy.limits), name="public", upgrades=handler.upgrades
         )
         await public.start(_where(config.listen))
         stack.push_async_callback(public.stop)
         self.public, self.admin, self.control, self.api = public, admin, control, api
+        self._live = live
         self._watch(public, playbacks, responses, control, ledger)
         rotation = asyncio.create_task(self._rotate(control), name="ticket key rotation")
         stack.callback(rotation.cancel)
@@ -331,6 +351,11 @@ class Node:
             self.gatekeeper.adopt_streams(changed)
             self.config = replace(self.config, policy=self.gatekeeper.policy)
 
+    def _take_revocations(self, responses: Responses, control: Control) -> None:
+        responses.cut_revoked(control.revoked)
+        if self._live is not None:
+            self._live.recheck()
+
     def _take_room(self, room: Room) -> None:
         if self.gatekeeper is not None:
             self.gatekeeper.adopt_room(room)
@@ -447,6 +472,12 @@ class Node:
         if control.silent_s > 3 * HEARTBEAT_S:
             faults.append(f"the store has been silent for {control.silent_s:.0f} s")
         return faults
+
+
+def _still(attendee: Attendee, door: GateDoor) -> Deny | None:
+    """Whether somebody who listens to a room may go on."""
+    held = attendee.caller.token or attendee.caller.ticket
+    return None if held is None else door.still(held, attendee.seat.session)
 
 
 def _listener_limits(limits: Limits) -> ListenerLimits:

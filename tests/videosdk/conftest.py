@@ -140,7 +140,7 @@ class Listener:
     def named(self, name: str) -> list[Any]:
         return [data for each, data in self.events if each == name]
 
-    async def wait(self, name: str, within_s: float = 2.0, **said: Any) -> Any:
+    async def wait(self, name: str, within_s: float = 2.0, /, **said: Any) -> Any:
         """The first event of this name that says all this; fails if it does not come in time."""
         until = time.monotonic() + within_s
         while True:
