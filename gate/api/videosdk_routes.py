@@ -91,6 +91,8 @@ class Route:
 
 def find_route(method: str, raw_target: str, policy: Policy) -> Route | None:
     """What the request is for; None where it is not for this API."""
+    if "/v2/" not in raw_target:
+        return None
     prefix = policy.sessions.prefix
     path, mark, query = raw_target.partition("?")
     begin = path.find("/", len(prefix)) if path.startswith(prefix) else 0

@@ -28,7 +28,7 @@ from gate.core.room import Room
 from gate.core.room_steps import SERVER, Step, close, remove
 from gate.errors import UsageError
 from gate.rooms.desk import Desk
-from gate.store.rooms import Meeting, Rooms
+from gate.store.rooms import Attendance, Meeting, Rooms
 
 _REMOVAL_FAILED: Final = (4066, "REMOVE_PARTICIPANT_FAILED")
 _STATUSES: Final = {None: None, "ongoing": True, "ended": False}
@@ -80,7 +80,7 @@ class SessionCalls:
         meeting = await self._meeting(call, call.names[0])
         if isinstance(meeting, Deny):
             return meeting
-        people = [person for person in meeting.people if not active or person.times[-1][1] is None]
+        people = [person for person in meeting.people if not active or _is_in(person)]
         shown = people[paging.first : paging.first + paging.per_page]
         return describe_page(paging, len(people), describe_meeting(meeting, shown, call.base))
 
@@ -176,6 +176,10 @@ class SessionCalls:
         if len(rooms) > 1:
             return Deny(Reason.ROOM_UNKNOWN)
         return rooms.pop() if rooms else None
+
+
+def _is_in(person: Attendance) -> bool:
+    return bool(person.times) and person.times[-1][1] is None
 
 
 class _Listing:

@@ -7,10 +7,11 @@ JavaScript SDK 1.1.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
-from gate.core.reasons import Reason
+from gate.core.reasons import Deny, Reason
 
 INVALID_API_KEY: Final = (4001, "INVALID_API_KEY")
 INVALID_TOKEN: Final = (4002, "INVALID_TOKEN")
@@ -79,3 +80,10 @@ _CODES: Final[Mapping[Reason, tuple[int, str]]] = MappingProxyType(
 def code_of(reason: Reason) -> tuple[int, str] | None:
     """The vendor's number and name for the reason; None where it has none that says the same."""
     return _CODES.get(reason)
+
+
+def with_code(deny: Deny) -> Deny:
+    """The refusal with the vendor's number, as text, and its name, among the facts: as the vendor's SDKs read."""
+    if (code := code_of(deny.reason)) is None:
+        return deny
+    return replace(deny, facts=(*deny.facts, ("code", str(code[0])), ("name", code[1])))

@@ -12,7 +12,6 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Final
 
 from aiohttp import web
@@ -29,7 +28,7 @@ from gate.core.target import Target
 from gate.core.ticket import TicketKeys
 from gate.core.verdicts import Issue, Permit, Place
 from gate.errors import OriginError, StoreError
-from gate.formats.videosdk_errors import code_of
+from gate.formats.videosdk_errors import with_code
 from gate.media.links import Links
 from gate.proxy.carrier import session_cookie, session_link
 from gate.proxy.credentials import Credentials
@@ -378,9 +377,8 @@ class Gatekeeper:
     def _refuse(self, record: Record, deny: Deny, cors: Fields) -> web.Response:
         record.refuse(deny)
         application = None if record.place is None else record.place.application
-        if application is not None and application.videosdk is not None and (code := code_of(deny.reason)):
-            # Its clients know the vendor's numbers.
-            deny = replace(deny, facts=(*deny.facts, ("code", str(code[0])), ("name", code[1])))
+        if application is not None and application.videosdk is not None:
+            deny = with_code(deny)
         return respond(problem(deny, record.request_id, cors))
 
     def _end(self, transport: asyncio.Transport) -> None:

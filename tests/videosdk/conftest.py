@@ -172,15 +172,14 @@ class Tracks:
         path = request.raw_path.partition("?")[0]
         if request.method in {"PUT", "POST"}:
             self.receiving += 1
-            body = bytearray()
+            body, whole = bytearray(), False
             try:
                 async for piece in request.content.iter_any():
                     body += piece
-            except (web.RequestPayloadError, ConnectionError):
-                self.cut += 1
-                raise
+                whole = True
             finally:
                 self.receiving -= 1
+                self.cut += not whole
             self.kept[path] = bytes(body)
             return web.Response(status=201)
         if path.endswith("/endless.ts"):
@@ -206,6 +205,8 @@ class Meet:
     http: ClientSession
     tracks: Tracks
     room: str = ""
+    policy: dict[str, Any] = field(default_factory=dict)
+    origin: str = ""
 
     def token(self, *permissions: str, **claims: Any) -> str:
         return token(*permissions, **claims)
@@ -244,12 +245,28 @@ class Meet:
         assert got.status in {200, 202}, (got.status, got.body)
         return Person(self, gate, text, got.json["participantId"], got.json["link"], got)
 
+    async def admin(self, gate: Any, path: str, method: str = "GET", **options: Any) -> Any:
+        """What the operators' API answers."""
+        if method != "GET":
+            options.setdefault("json", {})
+        async with self.http.request(method, f"{gate.admin_url}/v1{path}", **options) as answer:
+            assert answer.status in {200, 201, 204}, (answer.status, await answer.text())
+            return await answer.json() if answer.status != 204 else None
+
+    async def until(self, ask: Callable[[], Awaitable[Got]], reason: str | None, within_s: float = 2.0) -> Got:
+        """The first answer that is refused for this reason, or for none; fails if it does not come in time."""
+        end = time.monotonic() + within_s
+        while (got := await ask()).reason != reason:
+            assert time.monotonic() < end, (got.status, got.body)
+            await asyncio.sleep(0.05)
+        return got
+
     async def people(self, at: int = 0) -> list[str]:
         """Who is in, as the server is told."""
         got = await self.call(f"/v2/sessions?roomId={self.room}&status=ongoing", at=at)
         assert got.status == 200, got.body
         for session in got.json["data"]:
-            active = await self.call(f"/v2/sessions/{session['id']}/participants/active", at=at)
+            active = await self.call(f"/v2/sessions/{session['id']}/participants/active?perPage=100", at=at)
             return sorted(person["participantId"] for person in active.json["data"]["participants"])
         return []
 
@@ -274,7 +291,7 @@ async def start_meet(start_gate: Any, start_origin: Any, http: ClientSession) ->
         tracks = Tracks()
         url, _ = await start_origin(tracks.serve)
         running = [await start_gate(url, **{**policy(**videosdk), **(more or {})}) for _ in range(gates)]
-        meet = Meet(running, http, tracks)
+        meet = Meet(running, http, tracks, policy={**policy(**videosdk), **(more or {})}, origin=url)
         meet.room = await meet.create()
         return meet
 

@@ -86,7 +86,8 @@ async def test_a_denied_guest_may_ask_again_after_a_pause(start_meet: Any) -> No
 
 
 async def test_nobody_answers(start_meet: Any) -> None:
-    meet = await start_meet(entry_timeout="1s")
+    # A gate that has just begun lets a part of the idle time pass before it says that anybody's time is over.
+    meet = await start_meet(entry_timeout="1s", more={"sessions": {"idle": "3s"}})
     host = await meet.join(meet.gates[0], "allow_join", participantId="host")
     guest = await meet.join(meet.gates[1], "ask_join", participantId="guest")
     async with host.listening() as heard, guest.listening() as told:

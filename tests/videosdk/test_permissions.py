@@ -22,7 +22,7 @@ INVALID, WAITS, OUT = "permissions_invalid", "waiting_for_admission", "entry_not
 # For each row what each column comes to: done, or the reason of the refusal. `admitted`: a host has said yes.
 ROWS: dict[str, tuple[list[str], bool, list[str]]] = {
     "allow_join": (["allow_join"], False, [DONE, DONE, DONE, "track_not_yours", NO, NO, DONE, NO, NO]),
-    "ask_join": (["ask_join"], False, [WAITS, WAITS, WAITS, "track_not_yours", *["not_joined"] * 5]),
+    "ask_join": (["ask_join"], False, [WAITS, WAITS, WAITS, "track_not_yours", *[WAITS] * 5]),
     "ask_join admitted": (["ask_join"], True, [DONE, DONE, DONE, "track_not_yours", *[NO] * 5]),
     "allow_mod": (["allow_mod"], False, [OUT, OUT, OUT, "track_not_yours", *["not_joined"] * 5]),
     "allow_join allow_mod": (
