@@ -71,8 +71,8 @@ class _Walker:
         yield Deed("the host joins", _DONE, host.answer.outcome)
         name, token = self._sign("Guest", _GUEST)
         guest = await self._join(name, token)
-        yield Deed("a guest knocks", Outcome((202,)), guest.answer.outcome)
         waiting = refusal(Reason.WAITING_FOR_ADMISSION)
+        yield Deed("a guest knocks", replace(waiting, statuses=(202,)), guest.answer.outcome)
         yield Deed("its player, meanwhile", waiting, await self._look(guest, OTHER))
         yield Deed("the host is told", _DONE, await self._hear_knock(host, guest))
         allowed = {"id": guest.id, "decision": "allowed"}
