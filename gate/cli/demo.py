@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import tempfile
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -18,12 +18,17 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from gate.demo.check import Finding
-    from gate.demo.check_videos import Story
     from gate.demo.stage import Stage
+    from gate.demo.story import Story
 
-_STARTING: Final = "Starting Valkey, two cameras, their origins and the gate ..."
+_STARTING: Final = "Starting Valkey, cameras, their origins and the gate ..."
 _PORT: Final = 8080
 _ADMIN_PORT: Final = 8081
+_PARTS: Final = {
+    "host": "Admits, mutes and removes.",
+    "speaker": "Has a camera, and a say in whether it is on.",
+    "guest": "Knocks. Open it beside the host.",
+}
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -43,19 +48,23 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     help="Keep sessions and recordings here; else they are in a temporary directory and go with it.",
 )
 @click.option(
-    "--check", "checks", is_flag=True, help="Walk all links and a video's life, say what came of each, and end."
+    "--check",
+    "checks",
+    is_flag=True,
+    help="Walk all links, a video's life and a room, say what came of each, and end.",
 )
 @click.pass_context
 def command(
     context: click.Context, port: int | None, admin_port: int | None, state_dir: Path | None, checks: bool
 ) -> None:
     """A live stream behind the gate: two test cameras, their origin, an embedded Valkey, a page to watch it on.
-    The page also creates, plays, replaces and destroys a video.
+    The page also creates, plays, replaces and destroys a video. Others are a room, where a guest knocks and a
+    host admits, mutes and removes.
 
     Prints links and what to expect of each. Ctrl-C ends it, and leaves nothing running.
 
-    With --check it walks the links and does what the page does with a video by itself, on free ports, and exits
-    0 only if each had the answer that it should.
+    With --check it walks the links and does what the pages do with a video and in the room by itself, on free
+    ports, and exits 0 only if each had the answer that it should.
     """
     from rich.console import Console
 
@@ -128,20 +137,23 @@ async def _serve(stage: Stage, console: Console, port: int | None, admin_port: i
 
 async def _check(stage: Stage, console: Console) -> int:
     from gate.demo.check import walk
+    from gate.demo.check_room import walk_room
     from gate.demo.check_videos import walk_videos
-    from gate.demo.videos import NAME
+    from gate.demo.meeting import ORIGIN as TRACKS
+    from gate.demo.videos import NAME as VIDEOS
 
     console.print(_STARTING, style="dim")
     async with stage:
-        findings, stories = await asyncio.gather(
+        findings, videos, room = await asyncio.gather(
             walk(stage.links(), stage.url, stage.origin_urls),
-            walk_videos(stage.videos, stage.url, stage.origin_urls[NAME]),
+            walk_videos(stage.videos, stage.url, stage.origin_urls[VIDEOS]),
+            walk_room(stage.meeting, stage.url, stage.origin_urls[TRACKS]),
         )
-    return report(findings, stories, console)
+    return report(findings, {"Video": videos, "Room": room}, console)
 
 
-def report(findings: Sequence[Finding], stories: Sequence[Story], console: Console) -> int:
-    """What was found is printed; 0 if all of it is what was expected, else 1."""
+def report(findings: Sequence[Finding], told: Mapping[str, Sequence[Story]], console: Console) -> int:
+    """What was found, and the stories told of each thing, are printed; 0 if all is as expected, else 1."""
     from rich.table import Table
     from rich.text import Text
 
@@ -155,18 +167,23 @@ def report(findings: Sequence[Finding], stories: Sequence[Story], console: Conso
         expected, got = Text(written(finding.link.steps, "\n")), Text(written(finding.got, "\n"))
         table.add_row(mark(finding.agrees), Text(finding.link.title), expected, got)
     console.print(table)
-    table = Table("", "Video", "Answer")
-    for story in stories:
-        table.add_section()
-        table.add_row(mark(story.agrees), Text(story.title, style="bold"), "")
-        for deed in story.deeds:
-            table.add_row(mark(deed.agrees), Text(deed.words), Text(str(deed)))
-    console.print(table)
-    deeds = [deed for story in stories for deed in story.deeds]
-    right = sum(finding.agrees for finding in findings), sum(deed.agrees for deed in deeds)
-    console.print(f"{right[0]} of {len(findings)} links did what they should.")
-    console.print(f"{right[1]} of {len(deeds)} acts on videos had the answer that they should.")
-    return 0 if right == (len(findings), len(deeds)) else 1
+    for thing, stories in told.items():
+        table = Table("", thing, "Answer")
+        for story in stories:
+            table.add_section()
+            table.add_row(mark(story.agrees), Text(story.title, style="bold"), "")
+            for deed in story.deeds:
+                table.add_row(mark(deed.agrees), Text(deed.words), Text(str(deed)))
+        console.print(table)
+    right = sum(finding.agrees for finding in findings)
+    console.print(f"{right} of {len(findings)} links did what they should.")
+    good = right == len(findings)
+    for thing, where in (("Video", "on videos"), ("Room", "in the room")):
+        deeds = [deed for story in told[thing] for deed in story.deeds]
+        right = sum(deed.agrees for deed in deeds)
+        console.print(f"{right} of {len(deeds)} acts {where} had the answer that they should.")
+        good = good and right == len(deeds)
+    return 0 if good else 1
 
 
 def _print_links(stage: Stage, console: Console) -> None:
@@ -184,6 +201,8 @@ def _print_links(stage: Stage, console: Console) -> None:
     for number, link in enumerate(links, 1):
         _print_url(f"{number:>2} {link.title}", link.words, stage.url + link.path, console)
     _print_url("Page with all links", "Open it in a browser.", stage.page_url, console)
+    for part, words in _PARTS.items():
+        _print_url(f"Room, as {part}", words, stage.room_urls[part], console)
     _print_url("Metrics", "For operators, on a port of their own.", f"{stage.admin_url}/metrics", console)
     console.print("Links are good for 12 hours. Ctrl-C ends the demo.")
 

@@ -10,56 +10,24 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 from urllib.parse import urlencode
 
 import aiohttp
-from yarl import URL
 
 from gate.core.policy import AUTHTOKENS
 from gate.core.reasons import Reason
 from gate.demo.link import Outcome, refusal
+from gate.demo.story import Answer, Deed, Story, ask, hear
 from gate.demo.videos import OWN, RETAKE, SAMPLE, Videos
 
 _PATIENCE_S: Final = 10.0
 # How long a deleted token may go on to open something.
 _REFUSED_WITHIN_S: Final = 1.0
-_NETWORK_TROUBLE: Final = (aiohttp.ClientError, TimeoutError, OSError)
 _NOT_OWNED: Final = refusal(Reason.RESOURCE_NOT_GRANTED)
 _PART: Final = (1000, 1999)
 _COPIES: Final = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Deed:
-    """Something that was done, and what came of it."""
-
-    words: str
-    expected: Outcome
-    got: Outcome
-
-    @property
-    def agrees(self) -> bool:
-        return self.expected == self.got
-
-    def __str__(self) -> str:
-        """The answer, and what it should have been where it is another."""
-        got = _written(self.got)
-        return got if self.agrees else f"{got}, not {_written(self.expected)}"
-
-
-@dataclass(frozen=True, slots=True)
-class Story:
-    """Deeds one after the other, up to the first that differs."""
-
-    title: str
-    deeds: tuple[Deed, ...]
-
-    @property
-    def agrees(self) -> bool:
-        return all(deed.agrees for deed in self.deeds)
 
 
 async def walk_videos(videos: Videos, gate_url: str, origin_url: str) -> list[Story]:
@@ -70,21 +38,11 @@ async def walk_videos(videos: Videos, gate_url: str, origin_url: str) -> list[St
     ) as http:
         walker = _Walker(http, videos, gate_url, origin_url)
         told = (
-            _hear("A page's own video", walker.own_video()),
-            _hear("A video, for one page", walker.one_page()),
-            _hear("A server-side token", walker.server_side()),
+            hear("A page's own video", walker.own_video()),
+            hear("A video, for one page", walker.one_page()),
+            hear("A server-side token", walker.server_side()),
         )
         return list(await asyncio.gather(*told))
-
-
-async def _hear(title: str, story: AsyncGenerator[Deed]) -> Story:
-    deeds: list[Deed] = []
-    async with aclosing(story):
-        async for deed in story:
-            deeds.append(deed)
-            if not deed.agrees:
-                break
-    return Story(title, tuple(deeds))
 
 
 class _Walker:
@@ -99,7 +57,9 @@ class _Walker:
     async def own_video(self) -> AsyncGenerator[Deed]:
         """All four actions in one page session, and none of them in another."""
         videos = self._videos
-        sample, retake = [(await self._ask("GET", self._gate_url + path)).body for path in (SAMPLE, RETAKE)]
+        sample, retake = [
+            (await ask(self._http, "GET", self._gate_url + path)).body for path in (SAMPLE, RETAKE)
+        ]
         token = {"client_auth": videos.sign(OWN, int(time.time()))}
         page, another = {**token, **await self._open_page()}, {**token, **await self._open_page()}
         unknown = {**page, videos.credentials.visit_parameter: "nobody-gave-this"}
@@ -120,7 +80,7 @@ class _Walker:
         yield Deed("without a token", refusal(Reason.TOKEN_MISSING), await self._play(media, {}, b""))
         yield Deed("destroys it", Outcome((200,)), (await self._at_gate("DELETE", path, page)).outcome)
         yield Deed("plays it after that", _NOT_OWNED, await self._play(media, page, b""))
-        left = await self._ask("GET", self._origin_url + path)
+        left = await ask(self._http, "GET", self._origin_url + path)
         yield Deed("at the origin", Outcome((404,)), left.outcome)
 
     async def one_page(self) -> AsyncGenerator[Deed]:
@@ -129,7 +89,7 @@ class _Walker:
         token = {"client_auth": videos.sign(videos.reads_seeded(), int(time.time()), session_limit=1)}
         page, another = {**token, **await self._open_page()}, {**token, **await self._open_page()}
         media = videos.media(videos.seeded)
-        whole = (await self._ask("GET", self._origin_url + media)).body
+        whole = (await ask(self._http, "GET", self._origin_url + media)).body
         yield Deed("a page plays it", Outcome((206,)), await self._play(media, page, whole))
         for number in range(1, _COPIES + 1):
             got = await self._play(media, page, whole, agent=f"gate-demo-check/copy-{number}")
@@ -143,15 +103,15 @@ class _Walker:
         videos, tokens = self._videos, self._gate_url + AUTHTOKENS
         form = {"grants": json.dumps(videos.reads_seeded()), "expiration_date": str(int(time.time()) + 600)}
         wrong, right = [self._basic(password) for password in ("wrong", videos.credentials.private_key)]
-        refused = await self._ask("POST", tokens, form, wrong)
+        refused = await ask(self._http, "POST", tokens, form, wrong)
         yield Deed("created, wrong key", Outcome((401,), "credentials_wrong"), refused.outcome)
-        made = await self._ask("POST", tokens, form, right)
+        made = await ask(self._http, "POST", tokens, form, right)
         yield Deed("created", Outcome((200,)), made.outcome)
         name = str(json.loads(made.body)["token"])
         page, media = {"server_auth": name, **await self._open_page()}, videos.media(videos.seeded)
-        whole = (await self._ask("GET", self._origin_url + media)).body
+        whole = (await ask(self._http, "GET", self._origin_url + media)).body
         yield Deed("used", Outcome((206,)), await self._play(media, page, whole))
-        deleted = await self._ask("DELETE", tokens + name, headers=right)
+        deleted = await ask(self._http, "DELETE", tokens + name, headers=right)
         yield Deed("deleted", Outcome((200,)), deleted.outcome)
         gone = refusal(Reason.TOKEN_MALFORMED)
         yield Deed("refused within a second", gone, await self._play_until(gone, media, page, whole))
@@ -169,7 +129,7 @@ class _Walker:
 
     async def _open_page(self) -> dict[str, str]:
         """The query parameter of a page that was opened now."""
-        answer = await self._ask("POST", self._gate_url + self._videos.session_path)
+        answer = await ask(self._http, "POST", self._gate_url + self._videos.session_path)
         said = json.loads(answer.body) if answer.status == 200 else {}
         return {self._videos.credentials.visit_parameter: str(said.get("token", ""))}
 
@@ -191,42 +151,11 @@ class _Walker:
         query: Mapping[str, str],
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> _Answer:
+    ) -> Answer:
         url = f"{self._gate_url}{path}?{urlencode(query)}" if query else self._gate_url + path
         typed = {} if body is None else {"Content-Type": "video/mp4"}
-        return await self._ask(method, url, body, {**typed, **(headers or {})})
-
-    async def _ask(
-        self,
-        method: str,
-        url: str,
-        body: bytes | Mapping[str, str] | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> _Answer:
-        try:
-            async with self._http.request(
-                method, URL(url, encoded=True), data=body, headers=headers, allow_redirects=False
-            ) as answer:
-                outcome = Outcome((answer.status,), answer.headers.get("Gate-Reason", ""))
-                return _Answer(outcome, await answer.read())
-        except _NETWORK_TROUBLE as error:
-            return _Answer(Outcome((), fault=f"no answer: {type(error).__name__}"), b"")
+        return await ask(self._http, method, url, body, {**typed, **(headers or {})})
 
     def _basic(self, password: str) -> dict[str, str]:
         user = self._videos.credentials.application_token
         return {"Authorization": aiohttp.encode_basic_auth(user, password)}
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    outcome: Outcome
-    body: bytes
-
-    @property
-    def status(self) -> int:
-        return self.outcome.statuses[0] if self.outcome.statuses else 0
-
-
-def _written(outcome: Outcome) -> str:
-    """As a link's outcome, but that not all that succeeds plays."""
-    return f"{outcome.statuses[0]}" if outcome.plays else str(outcome)

@@ -1,5 +1,5 @@
-"""The demo's page: static files, and as JSON the links and a token for videos, signed anew whenever the page is
-loaded.
+"""The demo's pages: static files, and as JSON the links, a token for videos and one for the room, signed anew
+whenever a page is loaded.
 
 It is an origin like any other and reached through the gate, under a public rule: so it is on the streams'
 own address, and its script may read every status and header.
@@ -16,11 +16,16 @@ from aiohttp import web
 from gate.demo.link import Act, Link, Outcome, written
 
 PATH: Final = "/demo/"
+ROOM: Final = f"{PATH}room.html"
 _FILES: Final = {
     "": ("page.html", "text/html"),
     "page.css": ("page.css", "text/css"),
     "page.js": ("page.js", "text/javascript"),
     "videos.js": ("videos.js", "text/javascript"),
+    "room.html": ("room.html", "text/html"),
+    "room.css": ("room.css", "text/css"),
+    "room.js": ("room.js", "text/javascript"),
+    "tile.js": ("tile.js", "text/javascript"),
 }
 # Nothing from elsewhere, and nothing inline.
 _POLICY: Final = (
@@ -36,10 +41,13 @@ _HEADERS: Final = {
 
 
 def make_page(
-    make_links: Callable[[], Sequence[Link]], describe_videos: Callable[[], Mapping[str, Any]]
+    make_links: Callable[[], Sequence[Link]],
+    describe_videos: Callable[[], Mapping[str, Any]],
+    describe_room: Callable[[str], Mapping[str, Any] | None],
 ) -> web.Application:
-    """The page's origin. `make_links` is asked for a fresh set whenever the page is loaded, and
-    `describe_videos` for what the script needs to make a video and do everything with it."""
+    """The pages' origin. `make_links` is asked for a fresh set whenever the page is loaded, `describe_videos`
+    for what the script needs to make a video and do everything with it, and `describe_room` for what it needs
+    to play that part in the room; None: there is no such part."""
     app = web.Application()
     folder = resources.files("gate.demo") / "web"
 
@@ -53,8 +61,15 @@ def make_page(
     async def answer_videos(request: web.Request) -> web.Response:
         return web.json_response(describe_videos(), headers=_HEADERS)
 
+    async def answer_room(request: web.Request) -> web.Response:
+        described = describe_room(request.query.get("as", ""))
+        if described is None:
+            raise web.HTTPNotFound(headers=_HEADERS)
+        return web.json_response(described, headers=_HEADERS)
+
     app.router.add_get(PATH + "links.json", answer_links)
     app.router.add_get(PATH + "videos.json", answer_videos)
+    app.router.add_get(PATH + "room.json", answer_room)
     return app
 
 

@@ -33,6 +33,15 @@ from gate.demo.clock import HEIGHT, WIDTH, Picture
 from gate.errors import GateError
 
 FRAMES_PER_S = 10
+# Frames on ffmpeg's stdin, and how they are encoded, for players of any age.
+PICTURES = (
+    *("-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", f"{WIDTH}x{HEIGHT}"),
+    *("-framerate", str(FRAMES_PER_S), "-i", "pipe:0"),
+)
+PICTURES_CODED = (
+    *("-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-profile:v", "baseline"),
+    *("-g", str(FRAMES_PER_S), "-keyint_min", str(FRAMES_PER_S), "-sc_threshold", "0", "-threads", "1"),
+)
 _TONES_HZ = (440, 523, 587, 659, 784)
 _START_DEADLINE_S = 90
 # How far the machine's clock may move from one frame to the next before a new recording begins.
@@ -263,13 +272,9 @@ def encoding(title: str) -> tuple[str, ...]:
     """What to read and how to encode it: frames from stdin and a soft tone, for players of any age."""
     tone_hz = _TONES_HZ[zlib.crc32(title.encode()) % len(_TONES_HZ)]
     return (
-        *("-hide_banner", "-nostdin", "-v", "error"),
-        *("-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", f"{WIDTH}x{HEIGHT}"),
-        *("-framerate", str(FRAMES_PER_S), "-i", "pipe:0"),
+        *("-hide_banner", "-nostdin", "-v", "error", *PICTURES),
         *("-f", "lavfi", "-i", f"sine=frequency={tone_hz}:sample_rate=48000"),
-        *("-map", "0:v", "-map", "1:a", "-af", "volume=0.5"),
-        *("-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-profile:v", "baseline"),
-        *("-g", str(FRAMES_PER_S), "-keyint_min", str(FRAMES_PER_S), "-sc_threshold", "0", "-threads", "1"),
+        *("-map", "0:v", "-map", "1:a", "-af", "volume=0.5", *PICTURES_CODED),
         # One channel and the quicker of two searches: else the tone costs twice what the picture does.
         *("-c:a", "aac", "-aac_coder", "fast", "-b:a", "48k", "-ac", "1"),
         # The tone has no end of its own: without this ffmpeg would outlive its input.

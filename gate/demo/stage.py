@@ -1,5 +1,5 @@
-"""The whole demo in one process: two cameras, their origin and that of video objects, the page, and before them
-a gate with a Valkey."""
+"""The whole demo in one process: two cameras, their origin, that of video objects and that of a room's tracks,
+the page, before them a gate with a Valkey, and two more cameras that publish into the room through it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,18 @@ from gate.config.complaints import complaints
 from gate.config.document import load
 from gate.config.models import Origin, PolicyFile
 from gate.config.values import TcpAddress
+from gate.core.policy import ApiKey
 from gate.demo import page
+from gate.demo.camera import Camera
 from gate.demo.link import Link
 from gate.demo.links import links
+from gate.demo.meeting import CAMERAS, OTHER, PARTS, Meeting, agree, open_room
+from gate.demo.meeting import NAME as ROOMS
+from gate.demo.meeting import ORIGIN as TRACKS
 from gate.demo.objects import make_objects
 from gate.demo.origin import make_app, make_clip, serve
 from gate.demo.recorder import Recorder
+from gate.demo.tracks import Tracks
 from gate.demo.videos import NAME, RETAKE, SAMPLE, Videos, seed
 from gate.errors import GateError
 from gate.formats import jwt
@@ -56,6 +62,8 @@ class Stage:
         ]
         self._origins: dict[str, str] = {}
         self._videos: Videos | None = None
+        self._tracks = Tracks()
+        self._meeting: Meeting | None = None
         self._node: Node | None = None
 
     async def __aenter__(self) -> Self:
@@ -85,8 +93,13 @@ class Stage:
                 await self._provide(path)
             apps = {
                 "cameras": make_app(self._media),
-                "page": page.make_page(self.links, lambda: self.videos.describe(int(time.time()))),
+                "page": page.make_page(
+                    self.links,
+                    lambda: self.videos.describe(int(time.time())),
+                    lambda part: self.meeting.describe(part, int(time.time())),
+                ),
                 NAME: make_objects(self._state_dir / "videos"),
+                TRACKS: self._tracks.make_app(),
             }
             for name, app in apps.items():
                 running = await serve(app, HOST)
@@ -96,6 +109,9 @@ class Stage:
             self._videos = await self._provide_videos(config)
             self._node = Node(config)
             await stack.enter_async_context(self._node)
+            self._meeting = await open_room(self.url, _api_key(config), int(time.time()))
+            for name in CAMERAS:
+                await stack.enter_async_context(self._camera(name))
             self._stack = stack.pop_all()
 
     async def stop(self) -> None:
@@ -127,6 +143,12 @@ class Stage:
         return self._videos
 
     @property
+    def meeting(self) -> Meeting:
+        """The room, in which two cameras are."""
+        assert self._meeting is not None
+        return self._meeting
+
+    @property
     def url(self) -> str:
         """Where the gate is, without a trailing slash."""
         assert self._node is not None
@@ -142,6 +164,11 @@ class Stage:
     @property
     def page_url(self) -> str:
         return self.url + page.PATH
+
+    @property
+    def room_urls(self) -> Mapping[str, str]:
+        """The room's pages, by the part that one plays there."""
+        return {part: f"{self.url}{page.ROOM}?as={part}" for part in PARTS}
 
     @property
     def origin_urls(self) -> Mapping[str, str]:
@@ -163,6 +190,18 @@ class Stage:
         clip = self._media / SAMPLE.removeprefix("/")
         return Videos(credentials, self._secret, await seed(self._origins[NAME], credentials, clip))
 
+    def _camera(self, name: str) -> Camera:
+        meeting = self.meeting
+        track = meeting.track(name)
+        return Camera(
+            name,
+            f"{self.url}/{track}",
+            lambda: meeting.camera_token(name, int(time.time())),
+            lambda: self._tracks.silent_s(track),
+            # Of the other camera somebody sits at the speaker's page.
+            on_disabled=(lambda: agree(self.url, meeting, name, int(time.time()))) if name == OTHER else None,
+        )
+
     def _config(self) -> Config:
         """The demo's policy file, with the addresses of this run."""
         with resources.as_file(resources.files("gate.demo") / "policy.yaml") as path:
@@ -183,6 +222,12 @@ class Stage:
     def _sign(self, claims: Mapping[str, Any]) -> str:
         assert self._node is not None
         return jwt.sign(claims, next(iter(self._node.config.policy.applications["demo"].keyring)))
+
+
+def _api_key(config: Config) -> ApiKey:
+    videosdk = config.policy.applications[ROOMS].videosdk
+    assert videosdk is not None
+    return next(iter(videosdk.keys.values()))
 
 
 def check_extras() -> None:

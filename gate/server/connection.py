@@ -55,6 +55,7 @@ LINGER_S = 1.0  # how long a client may take to read its refusal
 LINGERING_REJECTS = 256  # connections beyond the limit that may wait so long at once
 _LAST_CHUNK = b"\r\n0\r\n\r\n"
 _NOWHERE = URL("/")
+_UPLOADS = frozenset({hdrs.METH_POST, hdrs.METH_PUT, hdrs.METH_PATCH})
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ class Connection(web.RequestHandler):
 
     __slots__ = (
         *("_answered_at", "_body", "_handed", "_head_bytes", "_head_since", "_heard_at", "_hub", "_last_bytes"),
-        *("_poisoned", "_stalled_at", "_trailers", "_unsent", "_wire", "distrusted"),
+        *("_poisoned", "_stalled_at", "_trailers", "_unsent", "_uploads", "_wire", "distrusted"),
     )
 
     def __init__(self, hub: Hub, loop: asyncio.AbstractEventLoop) -> None:
@@ -108,6 +109,7 @@ class Connection(web.RequestHandler):
         self._head_bytes = 0
         self._heard_at = now
         self._body: StreamReader | None = None  # of the newest request
+        self._uploads = False  # that request is to change something
         self._trailers = False  # that body is chunked, and was not seen to end without trailers
         self._poisoned: RawRequestMessage | None = None  # the first request behind such a body
         self._last_bytes = b""
@@ -146,6 +148,19 @@ class Connection(web.RequestHandler):
         self._hub.open.add(self)
         if self._task_handler is not None:
             self._task_handler.add_done_callback(self._task_ended)
+
+    # aiohttp's own always gives None, and so is typed too narrowly.
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """The client sends no more: it has left, and what is being done for it ends.
+
+        An upload goes on that has come whole. Encoders, ffmpeg first among them, close the connection behind
+        the last byte of a segment and wait for no answer.
+        """
+        super().eof_received()
+        if not self._uploads or self.idle or self._body is None or not self._body.is_eof():
+            return False
+        self.close()
+        return True
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._hub.open.discard(self)
@@ -193,6 +208,7 @@ class Connection(web.RequestHandler):
             self._poisoned = message
         else:
             self._body, self._trailers = body, bool(message.chunked)
+            self._uploads = message.method in _UPLOADS
 
     def begin(self, message: RawRequestMessage) -> None:
         """`message` is what is answered from now on."""

@@ -10,7 +10,7 @@ from aiohttp.test_utils import TestServer
 
 from gate.core.reasons import Reason
 from gate.demo.link import Act, Link, Media, Outcome, Step, refusal
-from gate.demo.page import describe, make_page
+from gate.demo.page import ROOM, describe, make_page
 
 WEB = resources.files("gate.demo") / "web"
 
@@ -28,7 +28,9 @@ def make_link(path: str = "/cam1/index.m3u8?token=t") -> Link:
 async def client() -> AsyncIterator[aiohttp.ClientSession]:
     loads = iter(range(10))
     page = make_page(
-        lambda: [make_link(f"/cam1/index.m3u8?token={next(loads)}")], lambda: {"token": next(loads)}
+        lambda: [make_link(f"/cam1/index.m3u8?token={next(loads)}")],
+        lambda: {"token": next(loads)},
+        lambda part: {"part": part, "token": next(loads)} if part == "host" else None,
     )
     async with TestServer(page) as server, aiohttp.ClientSession(server.make_url("/")) as session:
         yield session
@@ -43,6 +45,11 @@ async def client() -> AsyncIterator[aiohttp.ClientSession]:
         ("/demo/videos.js", "text/javascript; charset=utf-8"),
         ("/demo/links.json", "application/json; charset=utf-8"),
         ("/demo/videos.json", "application/json; charset=utf-8"),
+        (ROOM, "text/html; charset=utf-8"),
+        ("/demo/room.css", "text/css; charset=utf-8"),
+        ("/demo/room.js", "text/javascript; charset=utf-8"),
+        ("/demo/tile.js", "text/javascript; charset=utf-8"),
+        ("/demo/room.json?as=host", "application/json; charset=utf-8"),
     ],
 )
 async def test_files_are_typed_and_neither_stored_nor_let_out(
@@ -64,6 +71,15 @@ async def test_every_load_has_links_of_its_own(client: aiohttp.ClientSession) ->
     assert paths == ["/cam1/index.m3u8?token=0", "/cam1/index.m3u8?token=1"]
     async with client.get("/demo/videos.json") as response:
         assert await response.json() == {"token": 2}
+    async with client.get("/demo/room.json?as=host") as response:
+        assert await response.json() == {"part": "host", "token": 3}
+
+
+@pytest.mark.parametrize("query", ["", "?as=", "?as=nobody"])
+async def test_a_part_that_is_none_has_no_token(client: aiohttp.ClientSession, query: str) -> None:
+    async with client.get(f"/demo/room.json{query}") as response:
+        assert response.status == 404
+        assert response.headers["Cache-Control"] == "no-store"
 
 
 def test_a_link_as_the_script_reads_it() -> None:
@@ -84,7 +100,7 @@ def test_a_link_as_the_script_reads_it() -> None:
     }
 
 
-@pytest.mark.parametrize("file", ["page.html", "page.css", "page.js", "videos.js"])
+@pytest.mark.parametrize("file", sorted(file.name for file in WEB.iterdir()))
 def test_nothing_comes_from_elsewhere(file: str) -> None:
     text = (WEB / file).read_text("utf-8")
     assert not re.search(r"https?:|@import|url\(", text)
@@ -97,6 +113,19 @@ def test_the_scripts_find_what_they_look_for(file: str) -> None:
     assert looked_for
     assert {one or other for one, other in looked_for} <= set(re.findall(r' id="([a-z-]+)"', page))
     for name in re.findall(r'part\("\.([a-z]+)', script):
+        assert re.search(rf'class="[^"]*\b{name}\b', page), name
+
+
+def test_the_rooms_scripts_find_what_they_look_for() -> None:
+    page = (WEB / "room.html").read_text("utf-8")
+    script = "".join((WEB / file).read_text("utf-8") for file in ("room.js", "tile.js"))
+    ids = set(re.findall(r' id="([a-z-]+)"', page))
+    assert (
+        {"tile", "person", "accept"}
+        <= set(re.findall(r'\b(?:element|getElementById)\("([a-z-]+)"\)', script))
+        <= ids
+    )
+    for name in re.findall(r'(?:part|querySelector)\("\.([a-z]+)', script):
         assert re.search(rf'class="[^"]*\b{name}\b', page), name
 
 

@@ -733,6 +733,65 @@ async def test_a_client_that_leaves_cancels_its_handler_and_is_not_logged(
     assert caplog.text == ""
 
 
+@both_loops
+async def test_an_upload_that_came_whole_goes_on_without_its_client() -> None:
+    ends = list[str]()
+    on = asyncio.Event()
+
+    async def upload(request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            body = await request.read()
+            await on.wait()
+            ends.append(f"{request.method} {len(body)}")
+        except BaseException as error:
+            ends.append(type(error).__name__)
+            raise
+        return web.Response(status=201)
+
+    size = 1_000_000
+    put = b"PUT /up HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n"
+    whole = {
+        "chunked": CHUNKED + b"%x\r\n" % size + bytes(size) + b"\r\n0\r\n\r\n",
+        "long": put % size + bytes(size),
+        "short": put % 5 + b"short",
+        "empty": put % 0,
+        "behind another": GET + put % 5 + b"short",
+    }
+    expected = {"chunked": f"POST {size}", "long": f"PUT {size}", "short": "PUT 5", "empty": "PUT 0"}
+    async with listening(upload) as listener:
+        for name, sent in whole.items():
+            ends.clear()
+            on.clear()
+            async with client_of(listener) as client:
+                await client.send(sent)
+            await asyncio.sleep(0.05)
+            assert ends == []
+            on.set()
+            await until(lambda: listener.connections == 0)
+            assert ends == [expected[name]]
+
+
+@both_loops
+@pytest.mark.parametrize("sent", [CHUNKED + b"5\r\nhello\r\n", CHUNKED.replace(b"POST", b"GET") + b"0\r\n\r\n"])
+async def test_nothing_else_does(sent: bytes) -> None:
+    ends = list[str]()
+
+    async def wait(request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            await request.read()
+            await asyncio.sleep(60)
+        finally:
+            ends.append("ended")
+        raise AssertionError
+
+    async with listening(wait) as listener:
+        async with client_of(listener) as client:
+            await client.send(sent)
+            await asyncio.sleep(0.05)
+        await until(lambda: ends == ["ended"])
+        await until(lambda: listener.connections == 0)
+
+
 # Ending
 
 
