@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from gate.api.videosdk_caller import Caller, identify
+from gate.api.videosdk_commands import failure_of
 from gate.core.credentials import Headers
 from gate.core.life import life_of
 from gate.core.policy import Policy
@@ -33,11 +34,6 @@ _ROOMS: Final = "/v2/rooms/"
 _ENDS: Final = ("/events", "/socket")
 _PATH: Final = re.compile(r"/v2/rooms/[^/]+/(events|socket)")
 _HERE: Final = frozenset({State.JOINED, State.WAITING})
-# The vendor has a number of its own for commands that fail, whatever the reason.
-_FAILED: Final = {
-    "respondEntry": (4059, "RESPOND_ENTRY_FAILED"),
-    "removePeer": (4066, "REMOVE_PARTICIPANT_FAILED"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,16 +178,9 @@ def close_code(deny: Deny) -> int:
 
 def fail(command: str, deny: Deny) -> dict[str, object]:
     """Why a command failed, as the vendor's clients are told."""
-    code, _ = _FAILED.get(command) or code_of(deny.reason) or (deny.reason.rule.status, "")
+    code, _ = failure_of(command, deny.reason) or code_of(deny.reason) or (deny.reason.rule.status, "")
     told = deny.detail or deny.reason.rule.title
     return {"errorCode": code, "errorReason": told, "reason": deny.reason.value}
-
-
-def with_code(deny: Deny) -> Deny:
-    """The refusal with what the vendor's clients look for in its document."""
-    told = explain(deny)
-    facts = (("code", told["code"]), ("name", told["name"]), ("message", told["message"]))
-    return replace(deny, facts=(*deny.facts, *facts))
 
 
 def _find_here(caller: Caller, room: Room) -> Participant | Deny:
