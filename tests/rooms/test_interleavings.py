@@ -104,7 +104,7 @@ async def test_copies_agree_with_the_store(make_gate: Any, cast: Any, until: Any
             assert len(ear.ended) <= 1
             ear.stop()
 
-    @settings(max_examples=120, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+    @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
     @given(scripts)
     def run(script: Any) -> None:
         asyncio.run_coroutine_threadsafe(play(script), loop).result(60)
