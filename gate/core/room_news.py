@@ -24,17 +24,19 @@ def compare(before: Room, after: Room) -> tuple[Event, ...]:
 
 
 def lose(before: Room, after: Room, names: Iterable[str]) -> bool:
-    """Whether any of `names` who were in may do less than before: were muted, are out, or stand there by
-    another session; or the room was closed."""
+    """Whether any of `names` may do less than before, was muted, is out, or is in by another session; or the
+    room was closed."""
     if (before.disabled, before.closed_ms) != (after.disabled, after.closed_ms):
         return True
-    for name in names:
-        was, now = before.people.get(name), after.people.get(name)
-        if was is None or was.state is not State.JOINED:
-            continue
-        if now is None or (now.state, now.session) != (was.state, was.session) or now.disabled - was.disabled:
-            return True
-    return False
+    return any(_loses(before.people.get(name), after.people.get(name)) for name in names)
+
+
+def _loses(was: Participant | None, now: Participant | None) -> bool:
+    if now is not None and now.disabled - (frozenset() if was is None else was.disabled):
+        return True
+    if was is None or was.state is not State.JOINED:
+        return False
+    return now is None or (now.state, now.session) != (was.state, was.session)
 
 
 def _gone(was: Participant, now: Participant | None) -> Iterator[Event]:

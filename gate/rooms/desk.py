@@ -30,8 +30,8 @@ TRIES: Final = 20
 _PAUSE_S: Final = 0.01
 # For so long what another gate did is waited for before the room is read.
 _NEWS_S: Final = 0.1
-# Commands that are one step.
-_AT_ONCE: Final = 256
+# Commands that are one step: few enough that nobody else on this worker waits for long.
+_AT_ONCE: Final = 64
 _log: Final = logging.getLogger("gate.rooms")
 
 
@@ -211,8 +211,8 @@ class Desk:
         request = secrets.token_hex(16)
         try:
             done = await self._rooms.write(before, step, request, idle_ms=self._idle_ms, lapsed=lapsed)
-        except StoreUnavailable:
-            # It may have happened all the same.
+        except StoreError:
+            # It may have happened all the same, or some of it in a damaged store.
             self._copies.distrust(copy)
             raise
         if not done:

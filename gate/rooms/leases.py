@@ -1,7 +1,7 @@
 """Who is there: the leases of those who are heard of are renewed, and what is due of others happens.
 
-After an outage, and at the start, nothing is due for a while: nobody could be heard of, and those who are there
-are heard of first.
+After an outage, and at the start, no lease lapses for a while: nobody could be heard of, and those who are
+there are heard of first.
 """
 
 from __future__ import annotations
@@ -90,8 +90,8 @@ class Leases:
             self._sweep()
             await self._renew()
             self._renewed_at = self._ticked_at
-        while time.monotonic() >= self._reaps_at:
-            due = await self._rooms.due(_AT_ONCE)
+        while True:
+            due = await self._rooms.due(_AT_ONCE, leases=time.monotonic() >= self._reaps_at)
             for fault in await asyncio.gather(*(self._lapse(*seat) for seat in due), return_exceptions=True):
                 if fault is not None:
                     _log.error("what is due of a participant cannot happen: %r", fault)

@@ -56,10 +56,11 @@ is kept for good; a meeting's log and its places in the indices go 90 days after
                                                  participant and name; of its beginning room and custom id
     gate:{control}:ongoing:<app>[:<room>]  zset  the meetings that go on -> when each began (ms)
     gate:{control}:past:<app>[:<room>]     zset  those that have ended -> when (ms)
-    gate:{control}:seats                   zset  application, room and participant, in lines, of all who are in,
-                                                 wait or were told no -> when something is due: the lease
-                                                 lapses, the time to wait or the pause after a no is over
-                                                 (ms; and a half: claimed by a gate until then)
+    gate:{control}:seats                   zset  application, room and participant, in lines, of all who are in
+                                                 or wait -> when their lease lapses (ms; and a half: claimed by
+                                                 a gate until then)
+    gate:{control}:dues                    zset  likewise of all who wait, or were told no -> when their time
+                                                 to wait, or the pause, is over
 
 Everything in a shard has a TTL that outlasts what it guards, except for what has no end itself: the set of a
 limited token without end; a server-side token without end, unless it is volatile and empty, and the index of
@@ -81,6 +82,7 @@ STREAMS: Final = f"{PREFIX}:{{control}}:streams"
 GENERATION: Final = f"{PREFIX}:{{control}}:generation"
 API_KEYS: Final = f"{PREFIX}:{{control}}:api_keys"
 SEATS: Final = f"{PREFIX}:{{control}}:seats"
+DUES: Final = f"{PREFIX}:{{control}}:dues"
 PROBE: Final = f"{PREFIX}:{{control}}:probe"
 
 

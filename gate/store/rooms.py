@@ -23,7 +23,7 @@ from gate.errors import StoreError, StoreFull, StoreUnavailable
 from gate.store.client import Client
 from gate.store.clock import Clock
 from gate.store.control import FEED_LENGTH
-from gate.store.keys import FEED, SEATS, RoomKeys, control_request, seats_prefix
+from gate.store.keys import DUES, FEED, SEATS, RoomKeys, control_request, seats_prefix
 from gate.store.room_texts import (
     News as News,
 )
@@ -154,6 +154,7 @@ class Rooms:
             [
                 *(keys.header(after.id), keys.people(after.id), SEATS, FEED, control_request(wish)),
                 *(keys.log(meeting), keys.ongoing(), keys.ongoing(after.id), keys.past(), keys.past(after.id)),
+                DUES,
             ],
             [
                 *(str(before.sequence), seats_prefix(after.application, after.id), idle_ms, REPEAT_S * 1000),
@@ -223,28 +224,32 @@ class Rooms:
                 args += [seats_prefix(application, room) + escape(participant), until_ms]
             self.clock.learn(await self._client.script("renew_seats", [SEATS], args))
 
-    async def due(self, most: int) -> list[tuple[str, str, str]]:
+    async def due(self, most: int, *, leases: bool = True) -> list[tuple[str, str, str]]:
         """Participants of whom something is due: (application, room, participant).
 
-        They are claimed: nobody else gets them for `CLAIM_MS`, then anybody does of whom it still is.
+        Their lease has lapsed (where `leases` are asked for), at `most` so many, or their time to wait, or the
+        pause after a no, is over, likewise. They are claimed: nobody else gets them for `CLAIM_MS`, then
+        anybody does of whom it still is.
         """
-        now_ms, *found = await self._client.script("due_seats", [SEATS], [most, CLAIM_MS])
+        keys = [SEATS, DUES] if leases else [DUES]
+        now_ms, *found = await self._client.script("due_seats", keys, [most, CLAIM_MS])
         self.clock.learn(now_ms)
         seats = []
-        for member in found:
+        for member in dict.fromkeys(found):
             try:
                 application, room, participant = member.decode().split("\n")
                 seats.append((application, room, unescape(participant)))
             except ValueError:
                 _log.warning("the store holds a seat that is nobody's: %.300r", member)
-                await self._client.call("ZREM", SEATS, member)
+                for key in keys:
+                    await self._client.call("ZREM", key, member)
         return seats
 
     async def drop(self, application: str, room: str, participant: str) -> None:
         """Nothing is due of the participant, if the room knows nobody of that name."""
         name = escape(participant)
         args = [seats_prefix(application, room) + name, name]
-        await self._client.script("drop_seat", [SEATS, RoomKeys(application).people(room)], args)
+        await self._client.script("drop_seat", [SEATS, DUES, RoomKeys(application).people(room)], args)
 
     async def _ask(self, script: str, keys: Sequence[str], args: Sequence[str | int]) -> Any:
         try:
@@ -275,8 +280,8 @@ def _seat(name: str, before: Participant | None, after: Participant | None) -> t
     text = write(dump_person(after))
     if before is not None and (before.state, before.session) == (after.state, after.session):
         return escape(name), text, "keep", 0
-    seats = {State.JOINED: "here", State.WAITING: "here", State.DENIED: "until", State.TIMED_OUT: "until"}
-    return escape(name), text, seats.get(after.state, "none"), after.until_ms
+    here = after.state in {State.JOINED, State.WAITING}
+    return escape(name), text, "here" if here else "none", after.until_ms
 
 
 def _begin(meeting: str, log: list[bytes], ended_ms: int | None) -> Meeting:

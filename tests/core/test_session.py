@@ -16,6 +16,7 @@ from gate.core.session import (
     Resume,
     client_key,
     network_of,
+    opened_ms,
     opens,
     page_key,
     peeks,
@@ -51,6 +52,18 @@ def test_ids_of_one_owner_sort_by_time(owner: str, one: int, other: int, a: byte
         assert (first < second) == (one < other)
     else:
         assert (first == second) == (a == b)
+
+
+@FAST
+@given(st.text(st.characters(codec="utf-8")), times_ms, entropies)
+def test_an_id_says_when_it_was_made(owner: str, at_ms: int, drawn: bytes) -> None:
+    assert opened_ms(session_id(owner, at_ms, drawn)) == at_ms
+
+
+@pytest.mark.parametrize("text", ["", "x", "0" * 23, "00" + "U" * 22, "00" + "u" * 22, "40" + "0" * 22])
+def test_what_is_no_session_id_was_never_made(text: str) -> None:
+    with pytest.raises(ValueError, match=r"not a session id|not found"):
+        opened_ms(text)
 
 
 @pytest.mark.parametrize("size", [0, 7, 9])

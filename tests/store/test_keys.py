@@ -28,6 +28,7 @@ from gate.store.client import SCRIPTS, Client
 from gate.store.control import Control
 from gate.store.embedded import find_binary
 from gate.store.keys import (
+    DUES,
     FEED,
     REVOKED,
     SEATS,
@@ -102,7 +103,7 @@ class TestSlots:
     def test_what_all_gates_share_is_in_one(self) -> None:
         rooms = RoomKeys("demo")
         names = [
-            *(rooms.header("a}b{c"), rooms.people("r"), rooms.rooms, rooms.custom, rooms.log("m"), SEATS),
+            *(rooms.header("a}b{c"), rooms.people("r"), rooms.rooms, rooms.custom, rooms.log("m"), SEATS, DUES),
             *(rooms.ongoing(), rooms.ongoing("r"), rooms.past(), rooms.past("r"), control_request("q")),
         ]
         assert len(set(names)) == len(names)
@@ -214,6 +215,7 @@ async def meet(rooms: Rooms) -> None:
     step = join(room, asking, DEFAULT_ROOM_RULES, 1)
     assert await rooms.write(room, step, "in", idle_ms=0)
     await rooms.renew([("demo", "r1", "ann", 0)], 0)
+    assert await rooms.due(10, leases=False) == []
     assert await rooms.due(10) == [("demo", "r1", "ann")]
     after = pass_time(step.room, "ann", DEFAULT_ROOM_RULES, 2)
     assert await rooms.write(step.room, after, "out", lapsed=["ann"])

@@ -38,7 +38,7 @@ from gate.store import rooms as module
 from gate.store.client import Client
 from gate.store.control import Control
 from gate.store.embedded import EmbeddedValkey
-from gate.store.keys import FEED, SEATS, RoomKeys
+from gate.store.keys import DUES, FEED, SEATS, RoomKeys
 from gate.store.rooms import News, Rooms
 
 APP = "demo"
@@ -89,12 +89,13 @@ class Gate:
 
     async def seats(self) -> dict[str, float]:
         """What is due of each participant of r1, and in how many ms."""
-        now_ms = await self.now_ms()
-        found = await self.client.call("ZRANGE", SEATS, 0, -1, "WITHSCORES")
-        pairs = [tuple(pair) for pair in found] if found and isinstance(found[0], list | tuple) else found
-        if pairs and not isinstance(pairs[0], tuple):
-            pairs = list(zip(found[::2], found[1::2], strict=True))
-        return {member.decode().split("\n")[2]: float(at) - now_ms for member, at in pairs}
+        now_ms, due = await self.now_ms(), dict[str, float]()
+        for key in (SEATS, DUES):
+            for member in await self.client.call("ZRANGE", key, 0, -1):
+                at = await self.client.call("ZSCORE", key, member)
+                name = member.decode().split("\n")[2]
+                due[name] = min(due.get(name, 1e9), float(at) - now_ms)
+        return due
 
     async def told(self) -> list[dict[str, str]]:
         """What all gates have been told."""
