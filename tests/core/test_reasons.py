@@ -22,7 +22,7 @@ STATUSES = {
         "room_unknown room_disabled room_closed not_joined duplicate_participant removed_from_room "
         "entry_denied entry_timed_out track_not_yours track_disabled"
     ),
-    404: "participant_unknown",
+    404: "participant_unknown meeting_unknown command_unknown",
     405: "method_not_allowed",
     409: "too_many_playbacks not_waiting not_asked",
     413: "body_too_large",
