@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from gate.api.videosdk_caller import Caller, identify
+from gate.api.videosdk_commands import failure_of
 from gate.core.credentials import Headers
 from gate.core.life import life_of
 from gate.core.policy import Policy
@@ -33,11 +34,6 @@ _ROOMS: Final = "/v2/rooms/"
 _ENDS: Final = ("/events", "/socket")
 _PATH: Final = re.compile(r"/v2/rooms/[^/]+/(events|socket)")
 _HERE: Final = frozenset({State.JOINED, State.WAITING})
-# The vendor has a number of its own for commands that fail, whatever the reason.
-_FAILED: Final = {
-    "respondEntry": (4059, "RESPOND_ENTRY_FAILED"),
-    "removePeer": (4066, "REMOVE_PARTICIPANT_FAILED"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +71,7 @@ class VideoSdkLive:
     def __init__(self, door: Door, desk: Desk) -> None:
         self._door = door
         self._desk = desk
-        self._described: tuple[Room, str] | None = None
+        self._described: tuple[Room, str, str] | None = None
 
     def find(self, method: str, raw_target: str, policy: Policy) -> Route | None:
         """What the request is for; None where it is not for this API."""
@@ -139,13 +135,11 @@ class VideoSdkLive:
         joined = person.state is State.JOINED
         told: dict[str, object] = {"participantId": person.id, "status": person.state.value}
         told["sessionId"] = room.meeting if joined else ""
-        if person.hosts:
-            waiting = (each for each in room.people.values() if each.state is State.WAITING)
-            told["waiting"] = [{"id": each.id, "name": each.name} for each in waiting]
         if person.asked:
             told["requests"] = [{"kind": kind.value, "peerId": by} for kind, by in person.asked.items()]
-        people = self._describe(room) if joined else "[]"
-        return Welcome(f'{write(told)[:-1]},"participants":{people}}}', joined)
+        people, waiting = self._describe(room) if joined else ("[]", "[]")
+        more = f',"waiting":{waiting}' if person.hosts else ""
+        return Welcome(f'{write(told)[:-1]}{more},"participants":{people}}}', joined)
 
     def renew(self, attendee: Attendee, policy: Policy, now: float, again_s: float) -> Attendee | Deny:
         """The attendee after their end has come: a session that was renewed meanwhile goes on, and is asked
@@ -155,11 +149,13 @@ class VideoSdkLive:
         opened = self._door.open(attendee.link, policy, now)
         return opened if isinstance(opened, Deny) else replace(attendee, ends_at=now + again_s)
 
-    def _describe(self, room: Room) -> str:
-        """Who is in, as JSON: written once for all who come while nothing changes."""
+    def _describe(self, room: Room) -> tuple[str, str]:
+        """Who is in and who waits, as JSON: written once for all who come while nothing changes."""
         if self._described is None or self._described[0] is not room:
-            self._described = room, write([_shown(person) for person in room.present])
-        return self._described[1]
+            waiting = [each for each in room.people.values() if each.state is State.WAITING]
+            people = write([_shown(person) for person in room.present])
+            self._described = room, people, write([{"id": each.id, "name": each.name} for each in waiting])
+        return self._described[1:]
 
 
 def write(value: object) -> str:
@@ -182,16 +178,9 @@ def close_code(deny: Deny) -> int:
 
 def fail(command: str, deny: Deny) -> dict[str, object]:
     """Why a command failed, as the vendor's clients are told."""
-    code, _ = _FAILED.get(command) or code_of(deny.reason) or (deny.reason.rule.status, "")
+    code, _ = failure_of(command, deny.reason) or code_of(deny.reason) or (deny.reason.rule.status, "")
     told = deny.detail or deny.reason.rule.title
     return {"errorCode": code, "errorReason": told, "reason": deny.reason.value}
-
-
-def with_code(deny: Deny) -> Deny:
-    """The refusal with what the vendor's clients look for in its document."""
-    told = explain(deny)
-    facts = (("code", told["code"]), ("name", told["name"]), ("message", told["message"]))
-    return replace(deny, facts=(*deny.facts, *facts))
 
 
 def _find_here(caller: Caller, room: Room) -> Participant | Deny:

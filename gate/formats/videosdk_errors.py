@@ -83,7 +83,7 @@ def code_of(reason: Reason) -> tuple[int, str] | None:
 
 
 def with_code(deny: Deny) -> Deny:
-    """The refusal with the vendor's number, as text, and its name, among the facts: as the vendor's SDKs read."""
+    """The refusal with the vendor's number, as the text that its SDKs read, and name among its facts."""
     if (code := code_of(deny.reason)) is None:
         return deny
     return replace(deny, facts=(*deny.facts, ("code", str(code[0])), ("name", code[1])))

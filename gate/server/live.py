@@ -17,12 +17,13 @@ from typing import Final
 from aiohttp import web
 
 from gate.api.videosdk_commands import perform
-from gate.api.videosdk_live import Attendee, Route, VideoSdkLive, Welcome, with_code, write
+from gate.api.videosdk_live import Attendee, Route, VideoSdkLive, Welcome, write
 from gate.core.policy import Policy
 from gate.core.reasons import Deny, Reason
 from gate.core.room import DEFAULT_ROOM_RULES, RoomRules
 from gate.core.room_steps import Event
 from gate.errors import StoreError
+from gate.formats.videosdk_errors import with_code
 from gate.proxy.relay import respond
 from gate.rooms.desk import Desk
 from gate.server.connection import Connection

@@ -1,4 +1,4 @@
-"""The demo's room in a real browser: a guest knocks, a host admits, mutes and removes, all see two cameras."""
+"""The demo's room in a real browser: a guest knocks, a host admits, mutes and removes; all see two cameras."""
 
 from __future__ import annotations
 

@@ -15,10 +15,12 @@ from gate.core.session import Resume, shard_of, shard_of_session
 from gate.core.stream import Stream
 from gate.core.token import digest
 from gate.core.verdicts import Opened
+from gate.store.api_keys import ApiKeys
 from gate.store.authtokens import AuthToken, AuthTokens
 from gate.store.client import SCRIPTS
 from gate.store.control import Control
 from gate.store.keys import (
+    API_KEYS,
     FEED,
     GENERATION,
     REVOKED,
@@ -242,6 +244,29 @@ async def remove_stream_missing(desk: Desk) -> object:
     return await Streams(desk.client).remove("cam1")
 
 
+async def change_api_key_put(desk: Desk) -> object:
+    return await ApiKeys(desk.client).put("demo", "AK", "sealed")
+
+
+async def change_api_key_taken(desk: Desk) -> object:
+    await change_api_key_put(desk)
+    return await change_api_key_put(desk)
+
+
+async def change_api_key_disabled(desk: Desk) -> object:
+    await change_api_key_put(desk)
+    return await ApiKeys(desk.client).set_enabled("demo", "AK", False)
+
+
+async def change_api_key_deleted(desk: Desk) -> object:
+    await change_api_key_put(desk)
+    return await ApiKeys(desk.client).delete("demo", "AK")
+
+
+async def change_api_key_missing(desk: Desk) -> object:
+    return await ApiKeys(desk.client).delete("demo", "AK")
+
+
 ACTS: list[Act] = [
     *(open_new, open_resumed, open_refused, open_visit, open_visit_again, open_visit_over, open_visit_refused),
     *(commit_first, commit_visit, commit_evicting, commit_busy, commit_over_limit),
@@ -250,12 +275,15 @@ ACTS: list[Act] = [
     *(delete_authtoken, delete_authtoken_refused, drop_resource, drop_resource_told),
     *(put_stream_new, put_stream_taken, put_stream_changed),
     *(put_stream_missing, remove_stream_held, remove_stream_missing),
+    *(change_api_key_put, change_api_key_taken, change_api_key_disabled),
+    *(change_api_key_deleted, change_api_key_missing),
 ]
 # Those whose first answer says no more than that to a repetition. What a token is now is asked for anew.
 FIRST: list[Act] = [
     *(commit_first, commit_visit, commit_evicting, extend_counted, open_new, open_visit, open_visit_again, own),
     *(delete_authtoken, drop_resource, drop_resource_told),
     *(put_stream_new, put_stream_changed, remove_stream_held),
+    *(change_api_key_put, change_api_key_disabled, change_api_key_deleted),
 ]
 
 
@@ -300,8 +328,9 @@ async def test_the_very_first_delivery_says_it_too(desk: Desk, act: Act) -> None
 
 
 async def added(desk: Desk) -> object:
-    """What the store holds of added streams, and how often they have changed."""
-    return await desk.client.call("HGETALL", STREAMS), await desk.client.call("GET", GENERATION)
+    """What the store holds of added streams, and how often they have changed; and of API keys."""
+    tables = [await desk.client.call("HGETALL", table) for table in (STREAMS, API_KEYS)]
+    return tables, await desk.client.call("GET", GENERATION)
 
 
 def without_now(answer: Any) -> Any:
