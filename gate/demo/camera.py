@@ -87,7 +87,10 @@ class Camera:
                 token = self._token()
                 self.refusal = await self._ask(http, token)
                 if not self.refusal:
-                    await self._film(program, token)
+                    try:
+                        await self._film(program, token)
+                    except OSError as error:
+                        self.refusal = f"ffmpeg: {error.strerror}"
                 elif self.refusal == Reason.TRACK_DISABLED.value and self._on_disabled is not None:
                     await self._on_disabled()
                 await asyncio.sleep(_PAUSE_S)

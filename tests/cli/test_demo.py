@@ -100,6 +100,7 @@ def test_the_check_agrees_and_leaves_nothing(tmp_path: Path) -> None:
     assert process.returncode == 0, output
     assert re.search(r"(\d+) of \1 links did what they should", output)
     assert re.search(r"22 of 22 acts on videos had the answer that they should", output)
+    assert re.search(r"23 of 23 acts in the room had the answer that they should", output)
     assert {"ffmpeg", "valkey"} <= {name[:6] for name in seen.values()}
     assert alive(set(seen)) == set()
     assert list(tmp_path.iterdir()) == []
@@ -114,7 +115,9 @@ def test_a_signal_ends_everything_at_once(tmp_path: Path, number: signal.Signals
         with urllib.request.urlopen(page[0].strip()) as answer:
             assert answer.status == 200
         started = descendants(process.pid)
-        assert sorted(name[:6] for name in started.values()) == ["ffmpeg", "ffmpeg", "valkey"]
+        # Two that record, and two that publish into the room by the time they are counted, or not yet.
+        names = sorted(name[:6] for name in started.values())
+        assert names in [[*["ffmpeg"] * number, "valkey"] for number in (2, 3, 4)]
         began = time.monotonic()
         os.killpg(process.pid, number)
         output = process.communicate(timeout=60)[0]

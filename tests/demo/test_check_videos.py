@@ -9,9 +9,9 @@ import pytest
 import pytest_asyncio
 
 from gate.demo import check_videos
-from gate.demo.check_videos import Deed, Story, walk_videos
-from gate.demo.link import Outcome
+from gate.demo.check_videos import walk_videos
 from gate.demo.stage import Stage
+from gate.demo.story import Story
 from gate.demo.videos import NAME, OWN, Videos
 
 
@@ -75,9 +75,3 @@ async def test_a_gate_that_is_gone_is_told(tmp_path: Path) -> None:
     stories = await walk_videos(videos, url, url)
     assert [len(story.deeds) for story in stories] == [1] * 3
     assert all(story.deeds[0].got.fault.startswith("no answer: ") for story in stories)
-
-
-async def test_a_story_agrees_where_every_deed_does() -> None:
-    good = Deed("plays it", Outcome((206,)), Outcome((206,)))
-    assert Story("A", (good, good)).agrees
-    assert not Story("A", (good, replace(good, got=Outcome((206,), fault="half of it")))).agrees

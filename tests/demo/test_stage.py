@@ -34,6 +34,12 @@ async def test_the_demo_stands_and_goes(tmp_path: Path) -> None:
     async with Stage(state) as stage, aiohttp.ClientSession() as http:
         if HAS_PROC:
             assert [name[:6] for name in left_in(state)] == ["ffmpeg", "ffmpeg", "valkey"]
+        assert set(stage.room_urls) == {"host", "speaker", "guest"}
+        for url in stage.room_urls.values():
+            async with http.get(url) as page:
+                assert page.status == 200
+            async with http.get(url.replace(".html", ".json")) as given:
+                assert (await given.json())["room"] == stage.meeting.room
         async with http.get(stage.page_url) as page:
             assert page.status == 200
             assert "<title>gate demo</title>" in await page.text()
@@ -55,6 +61,14 @@ async def test_the_seeded_video_is_there_once_however_often_the_demo_starts(tmp_
             async with http.get(stage.origin_urls["videos"] + stage.videos.path) as listed:
                 assert [video["token"] for video in await listed.json()] == [stage.videos.seeded]
     assert len(tokens) == 1
+
+
+async def test_the_room_stays_the_same_however_often_the_demo_starts(tmp_path: Path) -> None:
+    rooms = set()
+    for _ in range(2):
+        async with Stage(tmp_path / "s") as stage:
+            rooms.add(stage.meeting.room)
+    assert len(rooms) == 1
 
 
 async def test_a_recording_that_ends_by_itself_is_told(tmp_path: Path) -> None:

@@ -101,6 +101,9 @@ class Participant {
     source.onerror = () => {
       if (source === this.source && source.readyState === EventSource.CLOSED) {
         this.end({ reason: "no events", message: "The gate tells no more. Is the demo still running?" });
+      } else if (source === this.source) {
+        element("standing").textContent = "no connection";
+        element("standing").className = "mark waits";
       }
     };
   }
