@@ -29,7 +29,13 @@ def applications(**section: Any) -> dict[str, Any]:
     return {"demo": {"formats": ["videosdk"], "videosdk": videosdk, "rights": ["live", "dvr", "copy"]}}
 
 
-POLICY = {"applications": applications(), "streams": [{"match": "/{resource}/**"}]}
+POLICY = {
+    "applications": applications(),
+    "streams": [
+        {"match": "/rooms/{room}/{participant}/{track}/**", "layout": "room"},
+        {"match": "/{resource}/**"},
+    ],
+}
 LIVE = "/cam1/index.m3u8"
 SEGMENT = "hls/segment1.ts"
 
@@ -71,6 +77,18 @@ def manage(http: ClientSession) -> Callable[..., Awaitable[Any]]:
     return manage
 
 
+@pytest.fixture
+def make_track(ask: Any) -> Callable[..., Awaitable[str]]:
+    """The playlist of a track in a new room."""
+
+    async def make(gate: Any) -> str:
+        headers = {"Authorization": sign("AK", SECRET)}
+        got = await ask(gate, "/v2/rooms", "POST", json={}, headers=headers)
+        return f"/rooms/{json.loads(got.body)['roomId']}/p2/webcam/index.m3u8"
+
+    return make
+
+
 @pytest.mark.timed
 async def test_a_key_made_on_one_verifies_on_the_other_until_it_is_disabled(
     start: Any, ask: Any, manage: Any
@@ -103,15 +121,18 @@ async def test_a_key_made_on_one_verifies_on_the_other_until_it_is_disabled(
 
 
 @pytest.mark.parametrize("change", ["PATCH", "DELETE"])
-async def test_a_session_goes_on_without_its_key(start: Any, ask: Any, manage: Any, change: str) -> None:
+async def test_a_session_goes_on_without_its_key(
+    start: Any, ask: Any, manage: Any, make_track: Any, change: str
+) -> None:
     gate = await start()
+    track = await make_track(gate)
     made = await manage(gate, "POST")
     raw = {"Authorization": sign(made["key"], made["secret"], participantId="p1")}
-    link = (await ask(gate, LIVE, headers=raw)).headers["Location"]
+    link = (await ask(gate, track, headers=raw)).headers["Location"]
     segment = link.replace("index.m3u8", SEGMENT)
     assert (await ask(gate, segment)).status == 200
     await manage(gate, change, made["key"], **({"enabled": False} if change == "PATCH" else {}))
-    assert (await ask(gate, LIVE, headers=raw)).status == 401
+    assert (await ask(gate, track, headers=raw)).status == 401
     for headers in ({}, raw):
         assert (await ask(gate, link, headers=headers)).status == 200
         assert (await ask(gate, segment, headers=headers)).status == 200
@@ -141,9 +162,9 @@ async def test_a_token_without_an_end_lives_as_long_as_the_policy_says(start: An
         assert got == reason if reason else got not in {"token_expired", "expiry_required"}
 
 
-async def test_a_jti_opens_one_session_where_the_policy_says_so(start: Any, ask: Any) -> None:
+async def test_a_jti_opens_one_session_where_the_policy_says_so(start: Any, ask: Any, make_track: Any) -> None:
     gate = await start(applications=applications(single_use_jti=True))
-    target = f"{LIVE}?token={sign('AK', SECRET, jti='t1')}"
+    target = f"{await make_track(gate)}?token={sign('AK', SECRET, jti='t1')}"
     link = (await ask(gate, target)).headers["Location"]
     assert (await ask(gate, link.replace("index.m3u8", SEGMENT))).status == 200
     assert (await ask(gate, target, headers={"User-Agent": "another"})).reason == "session_limit"
