@@ -114,8 +114,8 @@ class Desk:
     async def do(self, application: str, room: str, command: Command) -> Step | None:
         """The command has happened, once, and this gate knows it; None where there is no such room.
 
-        A step that changes nothing is not written. A caller who does not wait for it takes nothing back. Raises
-        StoreError, and what the command raises.
+        A step that changes nothing is not written, but is one from the room as the store has it. A caller who
+        does not wait for it takes nothing back. Raises StoreError, and what the command raises.
         """
         return await self._give((application, room), Wish(command))
 
@@ -186,7 +186,7 @@ class Desk:
             count = len(together.answers)
             copy.moved.clear()
             lapsed = [wish.lapsed for wish in wishes[:count] if wish.lapsed is not None]
-            if together.step is None or await self._put(copy, before, together.step, lapsed):
+            if await self._put(copy, before, together.step, lapsed):
                 for wish, answer in zip(wishes, together.answers, strict=False):
                     wish.settle(answer)
                 return count
@@ -207,7 +207,11 @@ class Desk:
         except TimeoutError:
             self._copies.distrust(copy)
 
-    async def _put(self, copy: Copy, before: Room, step: Step, lapsed: list[str]) -> bool:
+    async def _put(self, copy: Copy, before: Room, step: Step | None, lapsed: list[str]) -> bool:
+        """The step has happened, or is none and nothing would have; False where the room is another by now."""
+        if step is None:
+            # A refusal of what another gate has just made possible would be wrong.
+            return await self._rooms.holds(before)
         request = secrets.token_hex(16)
         try:
             done = await self._rooms.write(before, step, request, idle_ms=self._idle_ms, lapsed=lapsed)

@@ -224,6 +224,17 @@ class TestCommands:
         assert step.room.people.keys() == {"ann", "bob"}
         await same(until, gate, other)
 
+    async def test_nobody_is_refused_because_a_copy_is_behind(
+        self, gate: Any, other: Any, cast: Any, until: Any
+    ) -> None:
+        for n in range(20):
+            other.deaf = n % 2 == 0
+            who = cast.asking(f"p{n}")
+            await gate.do(cast.come(who))
+            step = await other.do(cast.go(who))
+            assert not isinstance(step.answer, Deny)
+        assert not (await gate.desk.find(APP, "r1")).people
+
     async def test_one_that_never_gets_its_turn_is_told_so(
         self, gate: Any, cast: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
