@@ -82,7 +82,7 @@ class Entry:
 class Step:
     """The room after a command. The `answer` is how a participant stands now, or a refusal.
 
-    `changed` are the participants who differ, `out` those whose session has ended with it.
+    `changed` are the participants who differ.
     """
 
     room: Room
@@ -90,7 +90,6 @@ class Step:
     events: tuple[Event, ...] = ()
     log: tuple[Entry, ...] = ()
     changed: frozenset[str] = frozenset()
-    out: tuple[Participant, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +115,6 @@ class _Draft:
         self._events: list[Event] = []
         self._log: list[Entry] = []
         self._changed: set[str] = set()
-        self._out: list[Participant] = []
 
     def put(self, person: Participant) -> None:
         self.people[person.id] = person
@@ -142,7 +140,6 @@ class _Draft:
 
     def go_out(self, person: Participant, state: State, why: str) -> None:
         """The participant is in no more, nor waits; what must outlast that is kept until the meeting ends."""
-        self._out.append(person)
         if person.state is State.JOINED:
             self.note(Happened.LEFT, person)
             self.tell("peerClosed", {"peerId": person.id, "reason": why}, Audience.ROOM, person.id)
@@ -186,7 +183,7 @@ class _Draft:
             sequence=self.room.sequence + 1,
         )
         changed = frozenset(self._changed)
-        return Step(room, answer, tuple(self._events), tuple(self._log), changed, tuple(self._out))
+        return Step(room, answer, tuple(self._events), tuple(self._log), changed)
 
 
 def participant_of(room_pass: RoomPass, application: str, session: str) -> str:
@@ -405,7 +402,7 @@ def _replace(draft: _Draft, before: Participant, person: Participant) -> Step:
         person = draft.come_in(person)
     else:
         draft.put(person)
-    return replace(draft.done(person), out=(before,))
+    return draft.done(person)
 
 
 def _check_moderator(room: Room, actor: str) -> Deny | None:

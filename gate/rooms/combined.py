@@ -44,6 +44,5 @@ def combine(room: Room, commands: Sequence[Command], now_ms: int) -> Combined:
         events=tuple(event for step in steps for event in step.events),
         log=tuple(entry for step in steps for entry in step.log),
         changed=frozenset[str]().union(*(step.changed for step in steps)),
-        out=tuple(person for step in steps for person in step.out),
     )
     return Combined(tuple(answers), together)

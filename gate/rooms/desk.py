@@ -10,11 +10,11 @@ import asyncio
 import logging
 import random
 import secrets
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from gate.core.reasons import Deny
-from gate.core.room import DEFAULT_ROOM_RULES, Participant, Room, RoomRules, State
+from gate.core.room import DEFAULT_ROOM_RULES, Room, RoomRules, State
 from gate.core.room_steps import Event, Step, pass_time
 from gate.errors import StoreError, StoreUnavailable
 from gate.rooms.combined import Command as Command
@@ -47,16 +47,14 @@ class Desk:
         idle_s: float,
         *,
         on_changed: Callable[[Room], None] = lambda room: None,
-        on_out: Callable[[Participant], Awaitable[None]] | None = None,
         rules: Callable[[str], RoomRules] = lambda application: DEFAULT_ROOM_RULES,
     ) -> None:
         """`idle_s`: a participant without traffic for this long is gone. `on_changed` is called with each room
-        after somebody in it was muted, or is out, or it was closed; `on_out`, on the gate whose command it was,
-        with those whose session has ended. `rules` are those of an application, by its name; it has some for
-        every name."""
+        after somebody in it was muted, or is out, or it was closed. `rules` are those of an application, by its
+        name; it has some for every name."""
         self._rooms = rooms
         self._idle_ms = round(idle_s * 1000)
-        self._on_out, self._rules = on_out, rules
+        self._rules = rules
         self._tasks = Tasks()
         self._copies = Copies(rooms, self._tasks, on_changed)
         self._leases = Leases(
@@ -114,8 +112,8 @@ class Desk:
     async def do(self, application: str, room: str, command: Command) -> Step | None:
         """The command has happened, once, and this gate knows it; None where there is no such room.
 
-        A step that changes nothing is not written. A caller who does not wait for it takes nothing back. Raises
-        StoreError, and what the command raises.
+        A step that changes nothing is not written, but is one from the room as the store has it. A caller who
+        does not wait for it takes nothing back. Raises StoreError, and what the command raises.
         """
         return await self._give((application, room), Wish(command))
 
@@ -186,7 +184,7 @@ class Desk:
             count = len(together.answers)
             copy.moved.clear()
             lapsed = [wish.lapsed for wish in wishes[:count] if wish.lapsed is not None]
-            if together.step is None or await self._put(copy, before, together.step, lapsed):
+            if await self._put(copy, before, together.step, lapsed):
                 for wish, answer in zip(wishes, together.answers, strict=False):
                     wish.settle(answer)
                 return count
@@ -207,7 +205,11 @@ class Desk:
         except TimeoutError:
             self._copies.distrust(copy)
 
-    async def _put(self, copy: Copy, before: Room, step: Step, lapsed: list[str]) -> bool:
+    async def _put(self, copy: Copy, before: Room, step: Step | None, lapsed: list[str]) -> bool:
+        """The step has happened, or is none and nothing would have; False where the room is another by now."""
+        if step is None:
+            # A refusal of what another gate has just made possible would be wrong.
+            return await self._rooms.holds(before)
         request = secrets.token_hex(16)
         try:
             done = await self._rooms.write(before, step, request, idle_ms=self._idle_ms, lapsed=lapsed)
@@ -220,16 +222,7 @@ class Desk:
         # Its echo may have come first, by the feed or in a reading.
         if copy.room is not None and copy.room.sequence == before.sequence:
             self._copies.apply(copy, step.room, step.events, step.changed)
-        if self._on_out is not None:
-            for person in step.out:
-                self._tasks.spawn(self._let_go(self._on_out, person), "a participant is out")
         return True
-
-    async def _let_go(self, on_out: Callable[[Participant], Awaitable[None]], person: Participant) -> None:
-        try:
-            await on_out(person)
-        except StoreError as error:
-            _log.warning("a session of a participant who is out goes on until it lapses: %s", error)
 
     def _listening(self) -> Iterator[Seat]:
         return (listener.seat for copy in self._copies for listener in copy.listeners)

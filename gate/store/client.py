@@ -52,7 +52,7 @@ SCRIPTS: Final = (
     "write_room",
     "page_rooms",
     "page_meetings",
-    "renew_seats",
+    "keep_seats",
     "due_seats",
     "drop_seat",
 )

@@ -119,6 +119,11 @@ class Rooms:
         self.clock.learn(now_ms)
         return (_load(application, room, header, people) if header else None), now_ms
 
+    async def holds(self, room: Room) -> bool:
+        """Whether the room is still this one, and no step further."""
+        held = await self._client.call("HGET", RoomKeys(room.application).header(room.id), "sequence")
+        return bool(held == str(room.sequence).encode())
+
     async def find(self, application: str, name: str) -> str | None:
         """The id of the room of this id or custom id."""
         keys = RoomKeys(application)
@@ -222,7 +227,8 @@ class Rooms:
             args: list[str | int] = [idle_ms]
             for application, room, participant, until_ms in wanted[at : at + _ONCE]:
                 args += [seats_prefix(application, room) + escape(participant), until_ms]
-            self.clock.learn(await self._client.script("renew_seats", [SEATS], args))
+            (now_ms,) = await self._client.script("keep_seats", [SEATS], args)
+            self.clock.learn(now_ms)
 
     async def due(self, most: int, *, leases: bool = True) -> list[tuple[str, str, str]]:
         """Participants of whom something is due: (application, room, participant).

@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 
 from gate.core.reasons import Deny, Reason
-from gate.core.room import DEFAULT_ROOM_RULES, Participant, Permission, Room, RoomRules
+from gate.core.room import DEFAULT_ROOM_RULES, Permission, Room, RoomRules
 from gate.core.room_steps import Asking, Event, Step, join, leave, respond
 from gate.core.session import session_id
 from gate.errors import StoreUnavailable
@@ -71,15 +71,9 @@ class Gate:
         self.client = Store(url, timeout_s=5)
         self.rooms = Rooms(self.client)
         self.changed: list[Room] = []
-        self.out: list[str] = []
-        self.desk = Desk(
-            self.rooms, idle_s, on_changed=self.changed.append, on_out=self._note, rules=lambda name: rules
-        )
+        self.desk = Desk(self.rooms, idle_s, on_changed=self.changed.append, rules=lambda name: rules)
         self.deaf = False
         self.control = Control(self.client, url, lambda: None, on_room=self._hear, on_missed=self.desk.miss)
-
-    async def _note(self, person: Participant) -> None:
-        self.out.append(person.id)
 
     def _hear(self, news: News) -> None:
         if not self.deaf:

@@ -44,7 +44,6 @@ async def test_who_has_vanished_is_gone_and_who_is_there_is_not(
         two.desk.see(replace(seat(dan), session=bob.session))  # but not another's, nor an earlier one's
         await asyncio.sleep(0.05)
     await until(lambda: one.room().people.keys() == two.room().people.keys() == {"ann", "bob", "cy"})
-    assert sorted(one.out + two.out) == ["dan", "gus"]
     assert [event.data["reason"] for event in ears[1].told if event.name == "peerClosed"] == ["lapsed"]
     assert ears[0].names == ears[1].names
     assert sorted(ears[0].names) == ["entryWithdrawn", "peerClosed"]
@@ -120,7 +119,6 @@ async def test_one_who_came_back_since_it_was_found_due_stays(gate: Any, cast: A
     await gate.rooms.renew([(APP, "r1", "ann", 0)], 60_000)
     await gate.desk._lapse(APP, "r1", "ann")
     assert (await gate.desk.find(APP, "r1")).people.keys() == {"ann"}
-    assert gate.out == []
 
 
 @pytest.mark.timed

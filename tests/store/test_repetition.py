@@ -11,7 +11,9 @@ import pytest
 
 from gate.core.decision import ticket_of
 from gate.core.policy import Access, OnLimit
-from gate.core.session import Resume, shard_of, shard_of_session
+from gate.core.room import DEFAULT_ROOM_RULES, Permission, Room
+from gate.core.room_steps import Asking, join, leave
+from gate.core.session import Resume, session_id, shard_of, shard_of_session
 from gate.core.stream import Stream
 from gate.core.token import digest
 from gate.core.verdicts import Opened
@@ -21,16 +23,20 @@ from gate.store.client import SCRIPTS
 from gate.store.control import Control
 from gate.store.keys import (
     API_KEYS,
+    DUES,
     FEED,
     GENERATION,
     REVOKED,
+    SEATS,
     STREAMS,
+    RoomKeys,
     ShardKeys,
     naming,
     object_name,
     shard_prefix,
 )
 from gate.store.listing import Listing, Mark
+from gate.store.rooms import Rooms
 from gate.store.sessions import LEEWAY_S
 from gate.store.streams import Streams
 
@@ -267,6 +273,73 @@ async def change_api_key_missing(desk: Desk) -> object:
     return await ApiKeys(desk.client).delete("demo", "AK")
 
 
+ANN = Asking("ann", "Ann", session_id("o", 4_000_000_000_000, bytes(8)), "o", "t", "c", frozenset(Permission))
+
+
+async def create_room(desk: Desk) -> Room:
+    return await Rooms(desk.client).create(Room("demo", "r1", "", 0, 0))
+
+
+async def create_room_held(desk: Desk) -> object:
+    await Rooms(desk.client).create(Room("demo", "r1", "lobby", 0, 0))
+    # Answers with its id; what the room is, is another question.
+    keys = RoomKeys("demo")
+    names = [keys.header("r2"), keys.rooms, keys.custom]
+    return await desk.client.script("create_room", names, ["r2", "lobby", 10, "request"])
+
+
+async def read_room(desk: Desk) -> object:
+    await write_room(desk)
+    return await Rooms(desk.client).read("demo", "r1")
+
+
+async def write_room(desk: Desk) -> object:
+    room = await create_room(desk)
+    step = join(room, ANN, DEFAULT_ROOM_RULES, 1)
+    assert await Rooms(desk.client).write(room, step, "in")
+    return step.room
+
+
+async def write_room_to_its_end(desk: Desk) -> object:
+    await write_room(desk)
+    room, _ = await Rooms(desk.client).read("demo", "r1")
+    assert room is not None
+    return await Rooms(desk.client).write(room, leave(room, "ann", ANN.session, 2), "out")
+
+
+async def write_room_stale(desk: Desk) -> object:
+    await write_room(desk)
+    room = Room("demo", "r1", "", 0, 0)
+    return await Rooms(desk.client).write(room, join(room, ANN, DEFAULT_ROOM_RULES, 1), "again")
+
+
+async def page_rooms(desk: Desk) -> object:
+    await create_room(desk)
+    return await Rooms(desk.client).page("demo", 0, 10)
+
+
+async def page_meetings(desk: Desk) -> object:
+    await write_room_to_its_end(desk)
+    return await Rooms(desk.client).meetings("demo", 0, 10)
+
+
+async def keep_seats(desk: Desk) -> object:
+    await write_room(desk)
+    return await Rooms(desk.client).renew([("demo", "r1", "ann", 0), ("demo", "r1", "bob", 0)], 60_000)
+
+
+async def due_seats_that_are_claimed(desk: Desk) -> object:
+    await write_room(desk)
+    await desk.client.call("ZADD", SEATS, 1, "demo\nr1\nann")
+    await Rooms(desk.client).due(10)
+    return await Rooms(desk.client).due(10)
+
+
+async def drop_seat(desk: Desk) -> object:
+    await desk.client.call("ZADD", SEATS, 1, "demo\nr1\nann")
+    return await Rooms(desk.client).drop("demo", "r1", "ann")
+
+
 ACTS: list[Act] = [
     *(open_new, open_resumed, open_refused, open_visit, open_visit_again, open_visit_over, open_visit_refused),
     *(commit_first, commit_visit, commit_evicting, commit_busy, commit_over_limit),
@@ -277,6 +350,8 @@ ACTS: list[Act] = [
     *(put_stream_missing, remove_stream_held, remove_stream_missing),
     *(change_api_key_put, change_api_key_taken, change_api_key_disabled),
     *(change_api_key_deleted, change_api_key_missing),
+    *(create_room, create_room_held, read_room, write_room, write_room_to_its_end, write_room_stale),
+    *(page_rooms, page_meetings, keep_seats, due_seats_that_are_claimed, drop_seat),
 ]
 # Those whose first answer says no more than that to a repetition. What a token is now is asked for anew.
 FIRST: list[Act] = [
@@ -284,6 +359,7 @@ FIRST: list[Act] = [
     *(delete_authtoken, drop_resource, drop_resource_told),
     *(put_stream_new, put_stream_changed, remove_stream_held),
     *(change_api_key_put, change_api_key_disabled, change_api_key_deleted),
+    *(create_room, write_room, write_room_to_its_end, drop_seat),
 ]
 
 
@@ -331,6 +407,14 @@ async def added(desk: Desk) -> object:
     """What the store holds of added streams, and how often they have changed; and of API keys."""
     tables = [await desk.client.call("HGETALL", table) for table in (STREAMS, API_KEYS)]
     return tables, await desk.client.call("GET", GENERATION)
+    """What the store holds of added streams, and how often they have changed; and of rooms."""
+    keys, rooms = RoomKeys("demo"), list[object]()
+    for header in (keys.header("r1"), keys.header("r2"), keys.people("r1"), keys.custom):
+        rooms.append(await desk.client.call("HGETALL", header))
+    for index in (SEATS, DUES, keys.rooms, keys.ongoing(), keys.past(), keys.past("r1")):
+        rooms.append(await desk.client.call("ZRANGE", index, 0, -1))
+    logs = [await desk.client.call("LRANGE", key, 0, -1) for key in await desk.client.call("KEYS", "*:log:*")]
+    return await desk.client.call("HGETALL", STREAMS), await desk.client.call("GET", GENERATION), rooms, logs
 
 
 def without_now(answer: Any) -> Any:
