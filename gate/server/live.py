@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable
 from email.utils import formatdate
@@ -38,8 +39,6 @@ TURN_S: Final = 1.0
 TURNS: Final = 15
 # How long a client may take to read its last word.
 FAREWELL_S: Final = 2.0
-# A session that was renewed is asked after so often, once the end that its link knows is past.
-_AGAIN_S: Final = 60.0
 _SUBPROTOCOL: Final = "protoo"
 _NO_HANDSHAKE: Final = Deny(Reason.MALFORMED_REQUEST, "this is for WebSocket, version 13 (RFC 6455)")
 _log: Final = logging.getLogger("gate.live")
@@ -70,6 +69,7 @@ class Live:
         self._timer: asyncio.TimerHandle | None = None
         self._written: dict[int, tuple[Event, bytes, bytes]] = {}
         self._works: set[asyncio.Task[None]] = set()
+        self._renewing: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
         """How many listen now."""
@@ -239,14 +239,11 @@ class Live:
         for stream in tuple(self._turns[self._turn]):
             stream.beat()
         now = time.time()
-        for stream in self._streams():
-            ends_at = stream.attendee.ends_at
-            if ends_at is not None and ends_at <= now:
-                renewed = self._api.renew(stream.attendee, self._policy(), now, _AGAIN_S)
-                if isinstance(renewed, Deny):
-                    self._end(stream, renewed)
-                else:
-                    stream.attendee = renewed
+        over = [stream for stream in self._streams() if (stream.attendee.ends_at or math.inf) <= now]
+        if over and self._renewing is None:
+            self._renewing = asyncio.get_running_loop().create_task(self._renew(over))
+            self._works.add(self._renewing)
+            self._renewing.add_done_callback(self._renewed)
         late = time.monotonic()
         for stream, until in tuple(self._leaving.items()):
             if until <= late:
@@ -254,6 +251,25 @@ class Live:
         self._timer = None
         if self._leaving or any(self._turns):
             self._wake()
+
+    async def _renew(self, streams: list[Stream]) -> None:
+        """Those whose session was renewed go on, and the others are at their end."""
+        for stream in streams:
+            try:
+                renewed = await self._api.renew(stream.attendee, self._policy(), time.time())
+            except StoreError as error:
+                _log.warning("whether a session was renewed cannot be told: %s", error)
+                renewed = Deny(Reason.STORE_UNAVAILABLE)
+            if not isinstance(renewed, Deny):
+                stream.attendee = renewed
+            elif not stream.ending:
+                self._end(stream, renewed)
+
+    def _renewed(self, task: asyncio.Task[None]) -> None:
+        self._works.discard(task)
+        self._renewing = None
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("sessions cannot be looked after: %s", origins_of(error))
 
     def _streams(self) -> list[Stream]:
         return [stream for turn in self._turns for stream in turn]

@@ -162,9 +162,9 @@ class RoomGate:
         assert token.warrant.room is not None
         return Caller(application, token.warrant.room, token=token)
 
-    def open(self, link: str) -> tuple[Application, Ticket]:
+    async def open(self, link: str) -> tuple[Application, Ticket]:
         """What a session link says."""
-        opened = self.door.open(link.rpartition("/")[2], self.policy, time.time())
+        opened = await self.door.open(link.rpartition("/")[2], self.policy, time.time())
         assert isinstance(opened, tuple), opened
         return opened
 
@@ -252,7 +252,7 @@ class RoomGate:
         """Somebody who has joined, or asked to."""
         got = await self.join(room, self.token(**claims))
         assert got.status in (200, 202), got.document
-        application, ticket = self.open(got["link"])
+        application, ticket = await self.open(got["link"])
         assert ticket.warrant is not None
         assert ticket.warrant.room is not None
         return Caller(application, ticket.warrant.room, ticket=ticket)

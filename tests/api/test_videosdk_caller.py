@@ -19,10 +19,10 @@ TARGET = parse_target("/v2/rooms")
 assert isinstance(TARGET, Target)
 
 
-def by(meet: RoomGate, text: str | None, link: str | None = None) -> Caller | Deny:
+async def by(meet: RoomGate, text: str | None, link: str | None = None) -> Caller | Deny:
     headers = CIMultiDict({} if text is None else {"Authorization": text})
     assert isinstance(TARGET, Target)
-    return identify(meet.door, TARGET, headers, link, POLICY, "192.0.2.1", time.time())
+    return await identify(meet.door, TARGET, headers, link, POLICY, "192.0.2.1", time.time())
 
 
 def known(caller: Caller | Deny) -> Caller:
@@ -34,24 +34,24 @@ async def test_the_link_decides(meet: RoomGate) -> None:
     room = await meet.make_room()
     joined = await meet.join(room, meet.token(participant="ann"))
     link = joined["link"].rpartition("/")[2]
-    caller = known(by(meet, meet.token(participant="bob"), link))
+    caller = known(await by(meet, meet.token(participant="bob"), link))
     assert (caller.participant, caller.token) == ("ann", None)
-    assert by(meet, meet.server, "none") == Deny(Reason.TICKET_INVALID)
+    assert await by(meet, meet.server, "none") == Deny(Reason.TICKET_INVALID)
 
 
 async def test_links_and_tokens_of_something_else(meet: RoomGate) -> None:
     joined = await meet.join(await meet.make_room())
-    _, ticket = meet.open(joined["link"])
+    _, ticket = await meet.open(joined["link"])
     assert ticket.warrant is not None
     plain = Warrant(ticket.warrant.grants)
     for other in (replace(ticket, warrant=plain), replace(ticket, application="none")):
         link = meet.door.link(other, POLICY).rpartition("/")[2]
-        refused = by(meet, None, link)
+        refused = await by(meet, None, link)
         assert isinstance(refused, Deny)
         assert refused.reason is Reason.TICKET_INVALID
-    assert by(meet, None) == Deny(Reason.TOKEN_MISSING)
+    assert await by(meet, None) == Deny(Reason.TOKEN_MISSING)
     for wrong in ("wrong", f"{meet.server[:-6]}AAAAAA", meet.token(apikey="none"), meet.token(exp=1)):
-        refused = by(meet, wrong)
+        refused = await by(meet, wrong)
         assert isinstance(refused, Deny)
         assert refused.reason.rule.status == 401
 
@@ -77,12 +77,12 @@ async def test_who_they_are(meet: RoomGate) -> None:
     named, unnamed = meet.token(participant="ann"), meet.token()
     joined = [await meet.join(room, text) for text in (named, unnamed)]
     there = await meet.room(room)
-    found = known(by(meet, named)).find(there)
+    found = known(await by(meet, named)).find(there)
     assert isinstance(found, Participant)
     assert found.id == "ann"
-    assert known(by(meet, unnamed)).participant is None
-    assert known(by(meet, unnamed)).find(there) == Deny(Reason.NOT_JOINED)
-    caller = known(by(meet, None, joined[1]["link"].rsplit("/", 1)[1]))
+    assert known(await by(meet, unnamed)).participant is None
+    assert known(await by(meet, unnamed)).find(there) == Deny(Reason.NOT_JOINED)
+    caller = known(await by(meet, None, joined[1]["link"].rsplit("/", 1)[1]))
     assert caller.participant == joined[1]["participantId"]
     found = caller.find(there)
     assert isinstance(found, Participant)

@@ -49,7 +49,7 @@ class TestJoining:
         first = await meet.join(room)
         for path in ("join", "requestEntry"):
             again = await meet.ask("POST", f"{first['link']}/v2/rooms/{room}/{path}", None, {"name": "Other"})
-            assert meet.open(again["link"]) == meet.open(first["link"])
+            assert await meet.open(again["link"]) == await meet.open(first["link"])
             links = ("link", "events", "socket")
             assert all(again[name] == first[name] for name in first.document if name not in links)
         assert len(await meet.sessions()) == 1
