@@ -10,6 +10,7 @@ import asyncio
 import logging
 import math
 import time
+from collections import Counter
 from collections.abc import Callable
 from email.utils import formatdate
 from http import HTTPStatus
@@ -37,6 +38,8 @@ from gate.wire.websocket import offers, shake_hands
 
 TURN_S: Final = 1.0
 TURNS: Final = 15
+# Of one participant: their pages, and what is left of those that they have reloaded.
+MOST_STREAMS: Final = 16
 # How long a client may take to read its last word.
 FAREWELL_S: Final = 2.0
 _SUBPROTOCOL: Final = "protoo"
@@ -65,6 +68,7 @@ class Live:
         self._still = still
         self._turns: list[set[Stream]] = [set() for _ in range(TURNS)]
         self._turn = 0
+        self._counts: Counter[tuple[str, str, str]] = Counter()
         self._leaving: dict[Stream, float] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._written: dict[int, tuple[Event, bytes, bytes]] = {}
@@ -114,6 +118,8 @@ class Live:
         assert isinstance(connection, Connection)
         if connection.draining:
             return Deny(Reason.DRAINING)
+        if self._counts[_who(attendee)] >= MOST_STREAMS:
+            return Deny(Reason.OVERLOADED, f"the participant has {MOST_STREAMS} event streams open here")
         # Nothing is awaited from here on: what happens in the room after the welcome is told.
         if route.socket:
             accept = shake_hands(request.headers)
@@ -188,6 +194,9 @@ class Live:
         if stream.turn >= 0:
             self._turns[stream.turn].discard(stream)
             stream.turn = -1
+            self._counts[who := _who(stream.attendee)] -= 1
+            if not self._counts[who]:
+                del self._counts[who]
             stream.stop()
         if lost:
             self._leaving.pop(stream, None)
@@ -227,6 +236,7 @@ class Live:
         # The turn that has just been looked after is the last to come again.
         stream.turn = self._turn
         self._turns[self._turn].add(stream)
+        self._counts[_who(stream.attendee)] += 1
         self._wake()
 
     def _wake(self) -> None:
@@ -277,6 +287,12 @@ class Live:
     def _end(self, stream: Stream, deny: Deny) -> None:
         self._journal.metrics.sessions_ended.inc()
         stream.end(deny)
+
+
+def _who(attendee: Attendee) -> tuple[str, str, str]:
+    """The participant, by whichever of their sessions."""
+    seat = attendee.seat
+    return seat.application, seat.room, seat.participant
 
 
 def _head_bytes(answer: Answer) -> bytes:

@@ -228,6 +228,25 @@ class TestRefusals:
             request = f"GET {path} HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
             assert b"upgrade_not_supported" in await ask_bytes(hall, request)
 
+    async def test_a_participant_has_so_many_streams(self, hall: Any, hear: Any, http: ClientSession) -> None:
+        link, other = await hall.join("host"), await hall.join("second")
+        streams = [await hear(hall, link) for _ in range(live_module.MOST_STREAMS - 1)]
+        socket = await http.ws_connect(hall.url + link + SOCKET)
+        for path in (EVENTS, SOCKET):
+            token = {"Authorization": hall.token("host")}
+            upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+            fields = {**token, **(upgrade if path == SOCKET else {}), "Sec-WebSocket-Key": "x" * 22 + "=="}
+            _, headers = await self.expect(http, hall.url + path, Reason.OVERLOADED, headers=fields)
+            assert headers["Retry-After"] == "2"
+        await hear(hall, other)
+        assert hall.listening == live_module.MOST_STREAMS + 1
+        await socket.close()
+        streams[0].response.close()
+        await until(lambda: hall.listening == live_module.MOST_STREAMS - 1)
+        again = [await hear(hall, link) for _ in range(2)]
+        assert (await again[-1].next())[0] == "roomState"
+        await self.expect(http, hall.url + link + EVENTS, Reason.OVERLOADED)
+
     async def test_while_the_store_is_silent_it_says_so(
         self, start_hall: Any, http: ClientSession, tmp_path: Path
     ) -> None:
