@@ -121,7 +121,10 @@ class VideoSdkApi:
         now: float,
     ) -> Told:
         """The answer to a request, with the header fields of `cors`, whatever it is."""
-        caller = self._admit(route, headers, peer.address, body, policy, now)
+        try:
+            caller = await self._admit(route, headers, peer.address, body, policy, now)
+        except StoreError:
+            caller = Deny(Reason.STORE_UNAVAILABLE)
         name = caller.application.name if isinstance(caller, Caller) else None
         outcome: Outcome
         if not isinstance(caller, Caller):
@@ -139,10 +142,10 @@ class VideoSdkApi:
         """The body is longer than LONGEST_BODY, and was not read."""
         return _tell(Deny(Reason.BODY_TOO_LARGE), None, request_id, cors)
 
-    def _admit(
+    async def _admit(
         self, route: Route, headers: Headers, address: str, body: bytes, policy: Policy, now: float
     ) -> Caller | Deny | Refusal:
-        """Who calls, where there is something to call."""
+        """Who calls, where there is something to call. Raises StoreError."""
         target = route.target
         if isinstance(target, Deny):
             return target
@@ -155,7 +158,7 @@ class VideoSdkApi:
         # A session link is sealed: there is no guessing at it, and who has joined is not held up by others.
         if route.link is None and (wait_s := self._failures.wait_s(address, now)) > 0:
             return Refusal(Deny(Reason.TOO_MANY_FAILURES), retry_after_s=wait_s)
-        caller = identify(self._door, target, headers, route.link, policy, address, now)
+        caller = await identify(self._door, target, headers, route.link, policy, address, now)
         if isinstance(caller, Deny) and caller.reason in _GUESSED:
             self._failures.add(address, now)
         return caller

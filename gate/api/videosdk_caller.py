@@ -57,7 +57,7 @@ class Caller:
         return find_person(room, session, name) or Deny(Reason.NOT_JOINED)
 
 
-def identify(
+async def identify(
     door: Door,
     target: Target,
     headers: Headers,
@@ -66,9 +66,12 @@ def identify(
     address: str,
     now: float,
 ) -> Caller | Deny:
-    """Who calls `target`; `link` is the text of the session link that it came under, which then decides."""
+    """Who calls `target`; `link` is the text of the session link that it came under, which then decides.
+
+    Raises StoreError.
+    """
     if link is not None:
-        opened = door.open(link, policy, now)
+        opened = await door.open(link, policy, now)
         if isinstance(opened, Deny):
             return opened
         application, ticket = opened

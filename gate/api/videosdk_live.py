@@ -105,7 +105,7 @@ class VideoSdkLive:
         """
         if route.method != "GET":
             return Deny(Reason.METHOD_NOT_ALLOWED, facts=(("allowed", ["GET"]),))
-        caller = identify(self._door, route.target, headers, route.link, policy, peer.address, now)
+        caller = await identify(self._door, route.target, headers, route.link, policy, peer.address, now)
         if isinstance(caller, Deny):
             return caller
         refusal = caller.check_use(Use.MEDIA) or caller.check_room(route.room)
@@ -141,13 +141,13 @@ class VideoSdkLive:
         more = f',"waiting":{waiting}' if person.hosts else ""
         return Welcome(f'{write(told)[:-1]}{more},"participants":{people}}}', joined)
 
-    def renew(self, attendee: Attendee, policy: Policy, now: float, again_s: float) -> Attendee | Deny:
-        """The attendee after their end has come: a session that was renewed meanwhile goes on, and is asked
-        after again in `again_s`."""
+    async def renew(self, attendee: Attendee, policy: Policy, now: float) -> Attendee | Deny:
+        """The attendee after their end has come: a session that was renewed meanwhile goes on until its new
+        one. Raises StoreError."""
         if attendee.link is None:
             return Deny(Reason.SESSION_EXPIRED)
-        opened = self._door.open(attendee.link, policy, now)
-        return opened if isinstance(opened, Deny) else replace(attendee, ends_at=now + again_s)
+        opened = await self._door.open(attendee.link, policy, now)
+        return opened if isinstance(opened, Deny) else replace(attendee, ends_at=opened[1].ends_at)
 
     def _describe(self, room: Room) -> tuple[str, str]:
         """Who is in and who waits, as JSON: written once for all who come while nothing changes."""

@@ -40,8 +40,12 @@ class GateDoor:
                 refusal = token
         return refusal
 
-    def open(self, text: str, policy: Policy, now: float) -> tuple[Application, Ticket] | Deny:
-        """What the session link says, while its session lives and was not revoked."""
+    async def open(self, text: str, policy: Policy, now: float) -> tuple[Application, Ticket] | Deny:
+        """What the session link says, while its session lives and was not revoked.
+
+        The store is asked only where the link's own end is past: whether the session was renewed since. Raises
+        StoreError.
+        """
         ticket = self._credentials.open(text)
         if isinstance(ticket, Deny):
             return ticket
@@ -49,7 +53,9 @@ class GateDoor:
         if application is None or ticket.warrant is None or ticket.warrant.room is None:
             return Deny(Reason.TICKET_INVALID)
         if ticket.ends_at is not None and ticket.ends_at <= now:
-            return Deny(Reason.SESSION_EXPIRED)
+            ticket = await self._ledger.revive(ticket)
+            if ticket.ends_at is not None and ticket.ends_at <= now:
+                return Deny(Reason.SESSION_EXPIRED)
         if self._control.revoked.cover(
             ticket.application, ticket.token, ticket.owner, ticket.session, ticket.issued_at
         ):

@@ -18,8 +18,11 @@ class Door(Protocol):
         """The room token that `text` is, good now (not expired, not revoked), and whose it is."""
         ...
 
-    def open(self, text: str, policy: Policy, now: float) -> tuple[Application, Ticket] | Deny:
-        """What the session link `text` says, while its session lives. Its warrant has a room."""
+    async def open(self, text: str, policy: Policy, now: float) -> tuple[Application, Ticket] | Deny:
+        """What the session link `text` says, while its session lives. Its warrant has a room.
+
+        Where the session was renewed, the ticket has its end by now. Raises StoreError.
+        """
         ...
 
     async def admit(

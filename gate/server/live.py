@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
+from collections import Counter
 from collections.abc import Callable
 from email.utils import formatdate
 from http import HTTPStatus
@@ -36,10 +38,10 @@ from gate.wire.websocket import offers, shake_hands
 
 TURN_S: Final = 1.0
 TURNS: Final = 15
+# Of one participant: their pages, and what is left of those that they have reloaded.
+MOST_STREAMS: Final = 16
 # How long a client may take to read its last word.
 FAREWELL_S: Final = 2.0
-# A session that was renewed is asked after so often, once the end that its link knows is past.
-_AGAIN_S: Final = 60.0
 _SUBPROTOCOL: Final = "protoo"
 _NO_HANDSHAKE: Final = Deny(Reason.MALFORMED_REQUEST, "this is for WebSocket, version 13 (RFC 6455)")
 _log: Final = logging.getLogger("gate.live")
@@ -66,10 +68,12 @@ class Live:
         self._still = still
         self._turns: list[set[Stream]] = [set() for _ in range(TURNS)]
         self._turn = 0
+        self._counts: Counter[tuple[str, str, str]] = Counter()
         self._leaving: dict[Stream, float] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._written: dict[int, tuple[Event, bytes, bytes]] = {}
         self._works: set[asyncio.Task[None]] = set()
+        self._renewing: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
         """How many listen now."""
@@ -114,6 +118,8 @@ class Live:
         assert isinstance(connection, Connection)
         if connection.draining:
             return Deny(Reason.DRAINING)
+        if self._counts[_who(attendee)] >= MOST_STREAMS:
+            return Deny(Reason.OVERLOADED, f"the participant has {MOST_STREAMS} event streams open here")
         # Nothing is awaited from here on: what happens in the room after the welcome is told.
         if route.socket:
             accept = shake_hands(request.headers)
@@ -188,6 +194,9 @@ class Live:
         if stream.turn >= 0:
             self._turns[stream.turn].discard(stream)
             stream.turn = -1
+            self._counts[who := _who(stream.attendee)] -= 1
+            if not self._counts[who]:
+                del self._counts[who]
             stream.stop()
         if lost:
             self._leaving.pop(stream, None)
@@ -227,6 +236,7 @@ class Live:
         # The turn that has just been looked after is the last to come again.
         stream.turn = self._turn
         self._turns[self._turn].add(stream)
+        self._counts[_who(stream.attendee)] += 1
         self._wake()
 
     def _wake(self) -> None:
@@ -239,14 +249,11 @@ class Live:
         for stream in tuple(self._turns[self._turn]):
             stream.beat()
         now = time.time()
-        for stream in self._streams():
-            ends_at = stream.attendee.ends_at
-            if ends_at is not None and ends_at <= now:
-                renewed = self._api.renew(stream.attendee, self._policy(), now, _AGAIN_S)
-                if isinstance(renewed, Deny):
-                    self._end(stream, renewed)
-                else:
-                    stream.attendee = renewed
+        over = [stream for stream in self._streams() if (stream.attendee.ends_at or math.inf) <= now]
+        if over and self._renewing is None:
+            self._renewing = asyncio.get_running_loop().create_task(self._renew(over))
+            self._works.add(self._renewing)
+            self._renewing.add_done_callback(self._renewed)
         late = time.monotonic()
         for stream, until in tuple(self._leaving.items()):
             if until <= late:
@@ -255,12 +262,37 @@ class Live:
         if self._leaving or any(self._turns):
             self._wake()
 
+    async def _renew(self, streams: list[Stream]) -> None:
+        """Those whose session was renewed go on, and the others are at their end."""
+        for stream in streams:
+            try:
+                renewed = await self._api.renew(stream.attendee, self._policy(), time.time())
+            except StoreError as error:
+                _log.warning("whether a session was renewed cannot be told: %s", error)
+                renewed = Deny(Reason.STORE_UNAVAILABLE)
+            if not isinstance(renewed, Deny):
+                stream.attendee = renewed
+            elif not stream.ending:
+                self._end(stream, renewed)
+
+    def _renewed(self, task: asyncio.Task[None]) -> None:
+        self._works.discard(task)
+        self._renewing = None
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("sessions cannot be looked after: %s", origins_of(error))
+
     def _streams(self) -> list[Stream]:
         return [stream for turn in self._turns for stream in turn]
 
     def _end(self, stream: Stream, deny: Deny) -> None:
         self._journal.metrics.sessions_ended.inc()
         stream.end(deny)
+
+
+def _who(attendee: Attendee) -> tuple[str, str, str]:
+    """The participant, by whichever of their sessions."""
+    seat = attendee.seat
+    return seat.application, seat.room, seat.participant
 
 
 def _head_bytes(answer: Answer) -> bytes:

@@ -225,7 +225,7 @@ class Node:
         stack.push_async_callback(public.stop)
         self.public, self.admin, self.control, self.api = public, admin, control, api
         self._live = live
-        self._watch(public, playbacks, responses, control, ledger)
+        self._watch(public, playbacks, responses, control, ledger, live)
         rotation = asyncio.create_task(self._rotate(control), name="ticket key rotation")
         stack.callback(rotation.cancel)
         self.metrics.adopt(policy.version, time.time())
@@ -401,12 +401,14 @@ class Node:
         responses: Responses,
         control: Control,
         ledger: Ledger,
+        live: Live,
     ) -> None:
         watch = self.metrics.watch
         watch("gate_connections", "Open client connections", lambda: public.connections)
         watch("gate_sessions", "Sessions that are playing here", lambda: playbacks.sessions)
         watch("gate_playbacks", "Playbacks that this gate knows", lambda: len(playbacks))
         watch("gate_responses", "Responses that are running and not for everybody", lambda: len(responses))
+        watch("gate_room_listeners", "Event streams of rooms that are open here", lambda: len(live))
         watch("gate_store_silent_seconds", "Since the store's feed was last heard", lambda: control.silent_s)
         watch("gate_store_away_seconds", "Since the store took nothing down", lambda: ledger.away_s)
 

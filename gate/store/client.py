@@ -11,6 +11,7 @@ import contextlib
 import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import cache
 from importlib.resources import files
 from types import TracebackType
 from typing import Any, Final
@@ -230,6 +231,7 @@ def place_of(url: str) -> str:
     return _read_url(url)[0]
 
 
+@cache
 def _source(name: str) -> str:
     return (files("gate.store") / "lua" / f"{name}.lua").read_text("utf-8")
 

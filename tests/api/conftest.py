@@ -28,6 +28,7 @@ from gate.formats.ziggeo import derive_key
 from gate.store.authtokens import AuthTokens
 from gate.store.client import Client
 from gate.store.control import Control
+from gate.store.embedded import EmbeddedValkey
 from gate.wire.failures import Failures
 from gate.wire.peers import Peer
 from tests.api.rooms import RoomGate
@@ -253,7 +254,15 @@ async def make_ziggeo(store_url: str) -> AsyncIterator[Callable[..., ZiggeoGate]
         yield make
 
 
-@pytest.fixture
-def meet() -> RoomGate:
+@pytest_asyncio.fixture
+async def own_store(tmp_path: Path) -> AsyncIterator[EmbeddedValkey]:
+    """A store of this test's own, to be stopped and spoilt."""
+    async with EmbeddedValkey(tmp_path / "own") as server:
+        yield server
+
+
+@pytest_asyncio.fixture
+async def meet(store_url: str) -> AsyncIterator[RoomGate]:
     """A gate whose API for rooms is asked in plain values."""
-    return RoomGate()
+    async with RoomGate(store_url) as gate:
+        yield gate

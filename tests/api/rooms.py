@@ -1,4 +1,4 @@
-"""A gate's API for rooms in plain values: store and desk in memory, a door that knows what it is told."""
+"""A gate's API for rooms, asked in plain values: desk, door and store are those of a gate that runs."""
 
 from __future__ import annotations
 
@@ -7,261 +7,54 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 from multidict import CIMultiDict
 
 from gate.api.claimed import Told
 from gate.api.videosdk import VideoSdkApi
 from gate.api.videosdk_caller import Caller
+from gate.api.videosdk_live import VideoSdkLive
 from gate.api.videosdk_routes import Route
-from gate.core.grants import Grants
-from gate.core.keys import Keyring
-from gate.core.policy import Application, Policy, VideoSdk
-from gate.core.reasons import Deny, Reason
-from gate.core.room import Participant, Permission, Room, RoomPass, RoomRules, State, Use
-from gate.core.room_steps import Audience, Event, Happened, Step
-from gate.core.session import session_id
-from gate.core.ticket import Ticket
-from gate.core.token import Format, Token, Warrant, token_id
-from gate.errors import StoreError
-from gate.rooms.desk import Command, Desk, Seat
-from gate.store.rooms import Attendance, Meeting, Rooms
+from gate.core.keys import Algorithm, Key, Keyring
+from gate.core.policy import ApiKey, Application, Policy, VideoSdk
+from gate.core.room import Permission, Room, RoomRules, Use
+from gate.core.ticket import Ticket, TicketKeys
+from gate.core.token import Format, Token
+from gate.formats import jwt
+from gate.proxy.credentials import Credentials
+from gate.proxy.door import GateDoor
+from gate.proxy.known import Playbacks
+from gate.proxy.ledger import Ledger
+from gate.proxy.published import PublishedKeys
+from gate.proxy.references import References
+from gate.rooms.desk import Desk
+from gate.store.authtokens import AuthTokens
+from gate.store.client import Client
+from gate.store.control import Control
+from gate.store.listing import Listing, Mark, Session
+from gate.store.rooms import Rooms
+from gate.store.sessions import Sessions
 from gate.wire.failures import Failures
+from gate.wire.metrics import Metrics
 from gate.wire.peers import Peer
 
-PLAIN = Application("plain", Keyring([]))
-MEET = replace(PLAIN, name="meet", formats=frozenset({Format.VIDEOSDK}), videosdk=VideoSdk({}))
-OTHER = replace(MEET, name="other")
+
+def _application(name: str) -> Application:
+    key = ApiKey(f"AK-{name}", f"the secret of {name}: {'x' * 32}".encode())
+    section = VideoSdk({key.id: key})
+    return Application(name, Keyring([]), formats=frozenset({Format.VIDEOSDK}), videosdk=section)
+
+
+PLAIN, MEET, OTHER = Application("plain", Keyring([])), _application("meet"), _application("other")
 POLICY = Policy((), {each.name: each for each in (PLAIN, MEET, OTHER)})
 CORS = [("Access-Control-Allow-Origin", "*"), ("Vary", "Origin")]
 SERVER, MEDIA, ANY = frozenset({Use.API}), frozenset({Use.MEDIA}), frozenset(Use)
 ASK, JOIN, MOD = (
     frozenset({permission}) for permission in (Permission.ASK_JOIN, Permission.ALLOW_JOIN, Permission.ALLOW_MOD)
 )
-
-
-class Clock:
-    """Unix milliseconds, no two alike."""
-
-    def __init__(self) -> None:
-        self._last = 0
-
-    def __call__(self) -> int:
-        self._last = max(self._last + 1, time.time_ns() // 1_000_000)
-        return self._last
-
-
-class MemoryRooms(Rooms):
-    """Rooms in memory. `broken` is what every call raises."""
-
-    def __init__(self, clock: Clock) -> None:
-        self.clock = clock
-        self.rooms: dict[tuple[str, str], Room] = {}
-        self.held: dict[tuple[str, str], Meeting] = {}
-        self.broken: StoreError | None = None
-        self.asked = 0
-
-    def _ask(self) -> None:
-        self.asked += 1
-        if self.broken is not None:
-            raise self.broken
-
-    async def create(self, room: Room) -> Room:
-        self._ask()
-        for each in self.rooms.values():
-            if room.custom_id and (each.application, each.custom_id) == (room.application, room.custom_id):
-                return each
-        at_ms = self.clock()
-        return self.rooms.setdefault(
-            (room.application, room.id), replace(room, made_ms=at_ms, changed_ms=at_ms)
-        )
-
-    async def read(self, application: str, room: str) -> tuple[Room | None, int]:
-        self._ask()
-        return self.rooms.get((application, room)), self.clock()
-
-    async def find(self, application: str, name: str) -> str | None:
-        self._ask()
-        for each in self.rooms.values():
-            if each.application == application and name in (each.id, each.custom_id):
-                return each.id
-        return None
-
-    async def write(self, before: Room, step: Step, request: str) -> bool:
-        self._ask()
-        key = (before.application, before.id)
-        if self.rooms[key].sequence != before.sequence:
-            return False
-        self.rooms[key] = step.room
-        for entry in step.log:
-            at = (before.application, entry.meeting)
-            if entry.happened is Happened.BEGAN:
-                self.held[at] = Meeting(entry.meeting, before.id, before.custom_id, entry.at_ms)
-            elif entry.happened is Happened.ENDED:
-                self.held[at] = replace(self.held[at], ended_ms=entry.at_ms)
-            else:
-                self.held[at] = replace(self.held[at], people=_noted(self.held[at].people, entry))
-        return True
-
-    async def page(self, application: str, first: int, count: int) -> tuple[list[Room], int]:
-        self._ask()
-        ours = [replace(room, people={}) for room in self.rooms.values() if room.application == application]
-        ours.sort(key=lambda room: -room.made_ms)
-        return ours[first : first + count], len(ours)
-
-    async def meetings(
-        self, application: str, first: int, count: int, *, room: str | None = None, ongoing: bool | None = None
-    ) -> tuple[list[Meeting], int]:
-        self._ask()
-        ours = [
-            replace(meeting, people=())
-            for (owner, _), meeting in self.held.items()
-            if owner == application
-            and room in (None, meeting.room)
-            and ongoing in (None, meeting.ended_ms is None)
-        ]
-        ours.sort(key=lambda meeting: -meeting.began_ms)
-        return ours[first : first + count], len(ours)
-
-    async def meeting(self, application: str, meeting: str) -> Meeting | None:
-        self._ask()
-        return self.held.get((application, meeting))
-
-
-def _noted(people: tuple[Attendance, ...], entry: Any) -> tuple[Attendance, ...]:
-    known = {person.participant: person for person in people}
-    person = known.get(entry.participant, Attendance(entry.participant, entry.name, ()))
-    if entry.happened is Happened.JOINED:
-        times = (*person.times, (entry.at_ms, None))
-    else:
-        times = (*person.times[:-1], (person.times[-1][0], entry.at_ms))
-    known[person.participant] = replace(person, times=times)
-    return tuple(known.values())
-
-
-class MemoryDesk(Desk):
-    """A desk whose copies are the store's own rooms."""
-
-    def __init__(self, rooms: MemoryRooms) -> None:
-        self.rooms = rooms
-        self.seen: list[Seat] = []
-        self.listeners: list[tuple[Seat, Callable[[Event], None], Callable[[Deny], None]]] = []
-
-    def get(self, application: str, room: str) -> Room | None:
-        return self.rooms.rooms.get((application, room))
-
-    async def find(self, application: str, room: str) -> Room | None:
-        return (await self.rooms.read(application, room))[0]
-
-    async def do(self, application: str, room: str, command: Command) -> Step | None:
-        while True:
-            before, now_ms = await self.rooms.read(application, room)
-            if before is None:
-                return None
-            step = command(before, now_ms)
-            if step.room.sequence == before.sequence:
-                return step
-            if await self.rooms.write(before, step, ""):
-                self._tell(step)
-                return step
-
-    def _tell(self, step: Step) -> None:
-        room = step.room
-        for seat, tell, end in list(self.listeners):
-            if (seat.application, seat.room) != (room.application, room.id):
-                continue
-            person = room.people.get(seat.participant)
-            for event in step.events:
-                if _hears(event, seat.participant, person):
-                    tell(event)
-            if any((gone.id, gone.session) == (seat.participant, seat.session) for gone in step.out):
-                closed = room.disabled or room.closed_ms == room.changed_ms
-                end(Deny(Reason.ROOM_CLOSED if closed else Reason.REMOVED_FROM_ROOM))
-
-    def see(self, seat: Seat) -> None:
-        self.seen.append(seat)
-
-    def listen(
-        self, seat: Seat, tell: Callable[[Event], None], end: Callable[[Deny], None]
-    ) -> Callable[[], None]:
-        entry = (seat, tell, end)
-        self.listeners.append(entry)
-        return lambda: self.listeners.remove(entry)
-
-
-def _hears(event: Event, name: str, person: Participant | None) -> bool:
-    if event.audience is Audience.ONE:
-        return event.participant == name
-    if person is None or event.participant == name:
-        return False
-    return person.hosts if event.audience is Audience.HOSTS else person.state is State.JOINED
-
-
-class KnownDoor:
-    """Knows the tokens that were made here, and opens sessions."""
-
-    def __init__(self, clock: Clock) -> None:
-        self.clock = clock
-        self.tokens: dict[str, tuple[Application, Token]] = {}
-        self.links: dict[str, tuple[Application, Ticket]] = {}
-        self.refusals: dict[str, Deny] = {}
-        self.admitted: list[Mapping[str, str]] = []
-
-    def make(
-        self,
-        application: Application = MEET,
-        uses: frozenset[Use] = ANY,
-        permissions: frozenset[Permission] = JOIN | MOD,
-        room: str | None = None,
-        participant: str | None = None,
-    ) -> str:
-        """A token's text."""
-        room_pass = RoomPass("AK", permissions, room, participant, uses)
-        text = f"token-{len(self.tokens)}-{secrets.token_hex(8)}"
-        name = token_id(application.name, text)
-        warrant = Warrant(Grants(), room=room_pass)
-        self.tokens[text] = (
-            application,
-            Token(application.name, Format.VIDEOSDK, name, participant or name, participant, warrant),
-        )
-        return text
-
-    def read(self, text: str, policy: Policy, address: str, now: float) -> tuple[Application, Token] | Deny:
-        if text in self.refusals:
-            return self.refusals[text]
-        return self.tokens.get(text, Deny(Reason.TOKEN_SIGNATURE))
-
-    def open(self, text: str, policy: Policy, now: float) -> tuple[Application, Ticket] | Deny:
-        return self.links.get(text, Deny(Reason.TICKET_INVALID))
-
-    async def admit(
-        self, token: Token, application: Application, client: str, facts: Mapping[str, str], now: float
-    ) -> Ticket | Deny:
-        at_ms = self.clock()
-        session = session_id(token.owner, at_ms, secrets.token_bytes(8))
-        ticket = Ticket(
-            session=session,
-            application=application.name,
-            token=token.id,
-            owner=token.owner,
-            subject=token.subject,
-            opened_at=at_ms // 1000,
-            ends_at=None,
-            token_expires_at=None,
-            issued_at=None,
-            session_limit=None,
-            max_concurrent=None,
-            warrant=token.warrant,
-        )
-        self.links[f"t{session}"] = application, ticket
-        self.admitted.append(facts)
-        return ticket
-
-    def link(self, ticket: Ticket, policy: Policy) -> str:
-        return f"{policy.sessions.prefix}t{ticket.session}"
+ADDRESS = "192.0.2.1"
 
 
 class RoomGot:
@@ -278,18 +71,102 @@ class RoomGot:
 
 
 class RoomGate:
-    """One gate's API for rooms, and the policy of two applications that have it."""
+    """One gate's API for rooms, and the policy of two applications that have it.
 
-    def __init__(self) -> None:
-        self.clock = Clock()
-        self.policy = POLICY
-        self.rooms = MemoryRooms(self.clock)
-        self.desk = MemoryDesk(self.rooms)
-        self.door = KnownDoor(self.clock)
-        self.failures = Failures()
-        self.rules = RoomRules()
-        self.api = VideoSdkApi(self.rooms, self.desk, self.door, self.failures, lambda application: self.rules)
-        self.server = self.door.make(uses=SERVER, permissions=frozenset())
+    Its parts are made and started as those of a gate (`gate.server.node`) are.
+    """
+
+    def __init__(self, store_url: str, *, timeout_s: float = 5, idle_s: float = 60) -> None:
+        self.policy, self.rules = POLICY, RoomRules()
+        self.tokens: list[str] = []
+        self.client = Client(store_url, timeout_s=timeout_s)
+        self.rooms = Rooms(self.client)
+        self.desk = Desk(self.rooms, idle_s, rules=lambda application: self.rules)
+        self.control = Control(
+            self.client, store_url, lambda: None, on_room=self.desk.hear, on_missed=self.desk.miss
+        )
+        metrics = Metrics()
+        sessions = Sessions(self.client, idle_s=idle_s, provisional_s=30)
+        playbacks = Playbacks(sessions, idle_s, lambda session, client: None)
+        authtokens = AuthTokens(self.client, self.control.tell_authtokens)
+        self._ledger = Ledger(lambda: self.policy, sessions, authtokens, self.control, playbacks, metrics)
+        self._published = PublishedKeys(metrics, lambda application, keyring: None)
+        credentials = Credentials(
+            TicketKeys([secrets.token_bytes(32)]),
+            self._published,
+            References(authtokens, 100),
+            Failures(),
+            metrics,
+            100,
+        )
+        self.door = GateDoor(credentials, self._ledger, self.control)
+        self.api = VideoSdkApi(self.rooms, self.desk, self.door, Failures(), lambda application: self.rules)
+        self.live = VideoSdkLive(self.door, self.desk)
+        self.server = self.token(uses=SERVER)
+
+    async def __aenter__(self) -> Self:
+        await self.control.start()
+        self._ledger.start()
+        await self.desk.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.desk.stop()
+        await self._published.stop()
+        await self._ledger.stop()
+        await self.control.stop()
+        await self.client.close()
+
+    @property
+    def listening(self) -> bool:
+        """Whether anybody listens at the desk."""
+        return any(True for _ in self.desk._listening())
+
+    def token(
+        self,
+        application: Application = MEET,
+        uses: frozenset[Use] = ANY,
+        permissions: frozenset[Permission] = JOIN | MOD,
+        room: str | None = None,
+        participant: str | None = None,
+        **claims: Any,
+    ) -> str:
+        """A token as the application's server signs it; `claims` go over those that the others say."""
+        assert application.videosdk is not None
+        (key,) = application.videosdk.keys.values()
+        now = int(time.time())
+        said = {
+            "apikey": key.id,
+            "permissions": [each.value for each in permissions],
+            "roles": None if uses == ANY else [each.value for each in uses],
+            "roomId": room,
+            "participantId": participant,
+            "jti": secrets.token_hex(8),
+            "iat": now,
+            "exp": now + 3600,
+            **claims,
+        }
+        signed = {name: value for name, value in said.items() if value is not None}
+        self.tokens.append(jwt.sign(signed, Key("k", Algorithm.HS256, key.secret)))
+        return self.tokens[-1]
+
+    def read(self, text: str) -> tuple[Application, Token]:
+        """What a token is at the door."""
+        read = self.door.read(text, self.policy, ADDRESS, time.time())
+        assert isinstance(read, tuple), read
+        return read
+
+    def bearer(self, text: str) -> Caller:
+        """Whoever comes with a token."""
+        application, token = self.read(text)
+        assert token.warrant.room is not None
+        return Caller(application, token.warrant.room, token=token)
+
+    async def open(self, link: str) -> tuple[Application, Ticket]:
+        """What a session link says."""
+        opened = await self.door.open(link.rpartition("/")[2], self.policy, time.time())
+        assert isinstance(opened, tuple), opened
+        return opened
 
     def find(self, method: str, target: str) -> Route | None:
         return self.api.find(method, target, self.policy)
@@ -301,7 +178,7 @@ class RoomGate:
         token: str | None = None,
         body: Any = None,
         *,
-        address: str = "192.0.2.1",
+        address: str = ADDRESS,
         host: str = "meet.example",
         headers: Mapping[str, str] = MappingProxyType({}),
     ) -> RoomGot:
@@ -328,8 +205,8 @@ class RoomGate:
         assert (answer.status in (202, 429, 503)) == ("Retry-After" in fields)
         assert (answer.status == 401) == ("WWW-Authenticate" in fields)
         assert answer.status != 500
-        for secret in self.door.tokens:
-            assert secret not in f"{answer.fields} {answer.body!r}"
+        text = f"{answer.fields} {answer.body!r}"
+        assert not any(token in text for token in self.tokens)
         if answer.status >= 400:
             assert told.reason
             assert document["error"] == document["message"] != ""
@@ -341,29 +218,49 @@ class RoomGate:
     async def make_room(self, **options: Any) -> str:
         got = await self.ask("POST", "/v2/rooms", self.server, options)
         assert got.status == 200, got.document
+        # Rooms and meetings are listed by their milliseconds.
+        await asyncio.sleep(0.002)
         return str(got["roomId"])
+
+    async def room(self, room: str) -> Room:
+        """The room as the store has it."""
+        found, _ = await self.rooms.read("meet", room)
+        assert found is not None
+        return found
+
+    async def all_rooms(self) -> list[Room]:
+        """All rooms of the application, whoever is in them."""
+        found, total = await self.rooms.page("meet", 0, 100)
+        assert len(found) == total
+        return found
+
+    async def sessions(self) -> list[Session]:
+        """All sessions that are open."""
+        listing, mark, found = Listing(self.client, idle_s=60), Mark(), list[Session]()
+        while mark is not None:
+            page, mark = await listing.page(mark, 100)
+            found += [session for _, session in page]
+        return found
 
     async def join(self, room: str, token: str | None = None, **options: Any) -> RoomGot:
         """Joins by a token, or by a new one that allows it."""
         query = options.pop("query", "")
-        token = token or self.door.make()
+        token = token or self.token()
         return await self.ask("POST", f"/v2/rooms/{room}/join{query}", token, options.pop("body", options))
 
     async def caller(self, room: str, /, **claims: Any) -> Caller:
         """Somebody who has joined, or asked to."""
-        text = self.door.make(**claims)
-        application, token = self.door.tokens[text]
-        got = await self.join(room, text)
+        got = await self.join(room, self.token(**claims))
         assert got.status in (200, 202), got.document
-        _, ticket = self.door.links[got["link"].rsplit("/", 1)[1]]
-        assert token.warrant.room is not None
-        return Caller(application, token.warrant.room, ticket=ticket)
+        application, ticket = await self.open(got["link"])
+        assert ticket.warrant is not None
+        assert ticket.warrant.room is not None
+        return Caller(application, ticket.warrant.room, ticket=ticket)
 
 
 async def until(holds: Callable[[], bool], for_s: float = 5.0) -> None:
     """It holds."""
-    for _ in range(round(for_s / 0.005)):
-        if holds():
-            return
+    ends_at = time.monotonic() + for_s
+    while not holds():
+        assert time.monotonic() < ends_at, "it never came to that"
         await asyncio.sleep(0.005)
-    raise AssertionError("it never came to that")

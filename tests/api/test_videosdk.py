@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
-from gate.core.reasons import Deny, Reason
-from gate.errors import StoreError, StoreFull, StoreUnavailable
+from gate.core.reasons import Reason
+from gate.store.embedded import EmbeddedValkey
 from gate.wire.failures import BURST
 from tests.api.rooms import ANY, JOIN, MEDIA, MOD, OTHER, SERVER, RoomGate
+
+OLD = 1_600_000_000
 
 # All that servers ask for, with a body that is good enough to get so far; R, M and P are filled in.
 READS = [
@@ -34,7 +36,7 @@ async def live(meet: RoomGate) -> dict[str, str]:
     """A room in which somebody is."""
     room = await meet.make_room(customRoomId="mine")
     got = await meet.join(room)
-    return {"R": room, "M": got["sessionId"], "P": got["participantId"]}
+    return {"R": room, "M": got["sessionId"], "P": got["participantId"], "link": got["link"]}
 
 
 def filled(names: dict[str, str], text: str) -> str:
@@ -58,7 +60,7 @@ class TestAuthority:
     async def test_a_token_for_media_does_nothing_of_it(
         self, meet: RoomGate, asked: tuple[str, str, Any]
     ) -> None:
-        got = await does(meet, await live(meet), meet.door.make(uses=MEDIA), asked)
+        got = await does(meet, await live(meet), meet.token(uses=MEDIA), asked)
         assert (got.status, got["code"], got.reason) == (403, "4024", "role_not_granted")
 
     @pytest.mark.parametrize("asked", SERVERS)
@@ -66,12 +68,12 @@ class TestAuthority:
         self, meet: RoomGate, asked: tuple[str, str, Any]
     ) -> None:
         names = await live(meet)
-        got = await does(meet, names, meet.door.make(permissions=JOIN), asked)
+        got = await does(meet, names, meet.token(permissions=JOIN), asked)
         if asked in MODERATES:
             assert (got.status, got["code"], got.reason) == (403, "4025", "command_not_granted")
         else:
             assert got.status == 200
-        assert (await does(meet, names, meet.door.make(permissions=MOD), asked)).status == 200
+        assert (await does(meet, names, meet.token(permissions=MOD), asked)).status == 200
 
     @pytest.mark.parametrize("uses", [SERVER, ANY])
     @pytest.mark.parametrize("asked", SERVERS)
@@ -79,8 +81,8 @@ class TestAuthority:
         self, meet: RoomGate, asked: tuple[str, str, Any], uses: Any
     ) -> None:
         names = await live(meet)
-        theirs = meet.door.make(uses=uses, room=names["R"])
-        other = meet.door.make(uses=uses, room=await meet.make_room())
+        theirs = meet.token(uses=uses, room=names["R"])
+        other = meet.token(uses=uses, room=await meet.make_room())
         got = await does(meet, names, other, asked)
         if asked[1] in ("/v2/rooms", "/v2/sessions") and asked[0] == "GET":
             assert names["R"] not in str(got.document)
@@ -93,7 +95,7 @@ class TestAuthority:
         self, meet: RoomGate, asked: tuple[str, str, Any]
     ) -> None:
         names = await live(meet)
-        got = await does(meet, names, meet.door.make(OTHER, SERVER), asked)
+        got = await does(meet, names, meet.token(OTHER, SERVER), asked)
         if asked[1] in ("/v2/rooms", "/v2/sessions"):
             assert got.status == 200
             assert names["R"] not in str(got.document)
@@ -103,8 +105,7 @@ class TestAuthority:
     @pytest.mark.parametrize("asked", SERVERS)
     async def test_a_session_link_is_no_servers(self, meet: RoomGate, asked: tuple[str, str, Any]) -> None:
         names = await live(meet)
-        link = next(iter(meet.door.links))
-        got = await does(meet, names, meet.server, asked, above=f"/_s/{link}")
+        got = await does(meet, names, meet.server, asked, above=names["link"])
         assert (got.status, got["code"]) == (403, "4024")
 
     async def test_a_servers_token_joins_nothing(self, meet: RoomGate) -> None:
@@ -128,13 +129,19 @@ class TestCredentials:
     async def test_none_and_two(self, meet: RoomGate) -> None:
         got = await meet.ask("GET", "/v2/rooms")
         assert (got.status, got.reason, got["code"]) == (401, "token_missing", "4002")
-        got = await meet.ask("GET", f"/v2/rooms?token={meet.door.make()}", meet.server)
+        got = await meet.ask("GET", f"/v2/rooms?token={meet.token()}", meet.server)
         assert (got.status, got.reason) == (400, "ambiguous_credentials")
 
     @pytest.mark.parametrize("reason", [Reason.TOKEN_EXPIRED, Reason.REVOKED, Reason.TOKEN_SIGNATURE])
     async def test_bad_ones(self, meet: RoomGate, reason: Reason) -> None:
-        meet.door.refusals["bad"] = Deny(reason)
-        got = await meet.ask("GET", "/v2/rooms", "bad")
+        bad = {
+            Reason.TOKEN_EXPIRED: meet.token(iat=OLD, exp=OLD + 1),
+            Reason.REVOKED: meet.token(),
+            Reason.TOKEN_SIGNATURE: meet.token(OTHER, apikey="AK-meet"),
+        }[reason]
+        if reason is Reason.REVOKED:
+            await meet.control.revoke(f"t:{meet.read(bad)[1].id}", None)
+        got = await meet.ask("GET", "/v2/rooms", bad)
         assert (got.status, got["code"], got["name"]) == (401, "4002", "INVALID_TOKEN")
         assert got["message"] == "Token is invalid or expired"
         assert (got.reason, got.told.application) == (reason.value, None)
@@ -146,9 +153,9 @@ class TestCredentials:
     async def test_who_guesses_has_to_wait(self, meet: RoomGate) -> None:
         room = await meet.make_room()
         link = (await meet.join(room))["link"]
-        meet.door.refusals["old"] = Deny(Reason.TOKEN_EXPIRED)
+        old = meet.token(iat=OLD, exp=OLD + 1)
         for _ in range(2 * BURST):
-            assert (await meet.ask("GET", "/v2/rooms", "old")).status == 401
+            assert (await meet.ask("GET", "/v2/rooms", old)).status == 401
         for _ in range(BURST):
             assert (await meet.ask("GET", "/v2/rooms", "guess")).status == 401
         got = await meet.ask("GET", "/v2/rooms", meet.server)
@@ -185,10 +192,11 @@ class TestRefusals:
     @pytest.mark.parametrize("body", [b"[]", b'{"a":1,"a":2}', b"{", b"name=x", b'{"a":NaN}', b"\xff"])
     async def test_bodies_that_are_none(self, meet: RoomGate, path: str, body: bytes) -> None:
         names = await live(meet)
-        before = dict(meet.rooms.rooms)
-        got = await meet.ask("POST", filled(names, path), meet.door.make(), body)
+        before = await meet.room(names["R"])
+        got = await meet.ask("POST", filled(names, path), meet.token(), body)
         assert (got.status, got.reason) == (400, "malformed_request")
-        assert meet.rooms.rooms == before
+        assert await meet.room(names["R"]) == before
+        assert len(await meet.all_rooms()) == 1
 
     def test_what_was_not_even_read(self, meet: RoomGate) -> None:
         assert meet.api.longest_body == 65536
@@ -196,20 +204,38 @@ class TestRefusals:
         meet.check_form(told)
         assert (told.answer.status, told.reason) == (413, "body_too_large")
 
-    @pytest.mark.parametrize("error", [StoreUnavailable("x"), StoreError("x"), StoreFull("x")])
-    async def test_trouble_with_the_store_passes(self, meet: RoomGate, error: StoreError) -> None:
-        names = await live(meet)
-        link = next(iter(meet.door.links))
-        meet.rooms.broken = error
-        every = [await does(meet, names, meet.server, asked) for asked in SERVERS]
-        for path in ("join", "leave", "closeRoom", "requestEntry"):
-            every.append(await meet.ask("POST", f"/_s/{link}/v2/rooms/{names['R']}/{path}", None, {}))
+    async def expect_trouble(self, meet: RoomGate, names: dict[str, str], asked: Any = SERVERS) -> None:
+        """All that is asked of servers, and what a participant does, is answered as trouble of the store."""
+        every = [await does(meet, names, meet.server, each) for each in asked]
+        for path in ("leave", "closeRoom"):
+            every.append(await meet.ask("POST", f"{names['link']}/v2/rooms/{names['R']}/{path}", None, {}))
         every.append(await meet.join(names["R"]))
         for got in every:
-            assert (got.status, got.reason) == (503, "store_unavailable")
+            assert (got.status, got.reason) == (503, "store_unavailable"), got.document
             assert got.told.application == "meet"
 
-    async def test_a_body_is_read_for_nobody(self, meet: RoomGate) -> None:
-        before = meet.rooms.asked
-        got = await meet.ask("POST", "/v2/rooms", "nobody's", b"[")
-        assert (got.status, meet.rooms.asked) == (401, before)
+    async def test_a_store_that_is_away(self, own_store: EmbeddedValkey) -> None:
+        async with RoomGate(own_store.url, timeout_s=0.2) as meet:
+            names = await live(meet)
+            await own_store.stop()
+            await self.expect_trouble(meet, names)
+            # Who may call is not asked of it, nor is a body read for nobody.
+            for token in ("nobody's", meet.token(OTHER, apikey="AK-meet")):
+                assert (await meet.ask("POST", "/v2/rooms", token, b"[")).status == 401
+
+    async def test_a_store_that_is_full(self, own_store: EmbeddedValkey) -> None:
+        async with RoomGate(own_store.url) as meet:
+            names = await live(meet)
+            await meet.client.call("CONFIG", "SET", "maxmemory", "1")
+            fresh = ("POST", "/v2/rooms", {"customRoomId": "another"})
+            await self.expect_trouble(meet, names, [fresh, *MODERATES])
+            assert (await meet.ask("GET", f"/v2/rooms/{names['R']}", meet.server)).status == 200
+
+    async def test_a_store_that_holds_what_cannot_be_read(self, own_store: EmbeddedValkey) -> None:
+        async with RoomGate(own_store.url) as meet:
+            names = await live(meet)
+            for kind in ("room", "people", "rooms", "custom", "log", "ongoing", "past"):
+                for key in await meet.client.call("KEYS", f"gate:{{control}}:{kind}:*"):
+                    await meet.client.call("SET", key, "nonsense")
+            meet.desk.miss()
+            await self.expect_trouble(meet, names)

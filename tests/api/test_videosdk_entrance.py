@@ -13,6 +13,7 @@ from gate.core.reasons import Deny, Reason
 from gate.core.room import Participant, RoomRules, State, TrackKind
 from gate.core.room_steps import SERVER, close, disable_track, respond
 from gate.errors import StoreUnavailable
+from gate.store.embedded import EmbeddedValkey
 from tests.api.rooms import ASK, JOIN, RoomGate, until
 
 RULES = RoomRules()
@@ -30,37 +31,34 @@ async def waiting(meet: RoomGate, caller: Caller, room: str) -> Participant:
 
 
 async def test_a_caller_without_a_session_cannot_enter(meet: RoomGate, room: str) -> None:
-    text = meet.door.make()
-    application, token = meet.door.tokens[text]
-    assert token.warrant.room is not None
-    caller = Caller(application, token.warrant.room, token=token)
+    text = meet.token()
+    caller = meet.bearer(text)
     got = await enter(meet.desk, caller, room, "", RULES, "c")
     assert got == Deny(Reason.SESSION_REQUIRED, "joining opens one")
 
 
 async def test_standing(meet: RoomGate, room: str) -> None:
     caller = await meet.caller(room, permissions=ASK)
-    now_ms = meet.clock()
-    there = meet.rooms.rooms["meet", room]
+    now_ms = meet.rooms.clock.now_ms
+    there = await meet.room(room)
     person = stand(there, caller, now_ms)
     assert isinstance(person, Participant)
     assert person.state is State.WAITING
-    closed = stand(close(there, SERVER, now_ms).room, caller, meet.clock())
+    closed = stand(close(there, SERVER, now_ms).room, caller, meet.rooms.clock.now_ms)
     assert isinstance(closed, Deny)
     assert closed.reason is Reason.ROOM_CLOSED
-    gone = stand(replace(there, people={}), caller, meet.clock())
+    gone = stand(replace(there, people={}), caller, meet.rooms.clock.now_ms)
     assert isinstance(gone, Deny)
     assert gone.reason is Reason.NOT_JOINED
 
 
 class TestForeseeing:
     async def test_only_what_is_sure(self, meet: RoomGate, room: str) -> None:
-        text = meet.door.make(participant="ann")
-        application, token = meet.door.tokens[text]
-        assert token.warrant.room is not None
-        caller = Caller(application, token.warrant.room, token=token)
-        there = meet.rooms.rooms["meet", room]
-        now_ms = meet.clock()
+        text = meet.token(participant="ann")
+        _, token = meet.read(text)
+        caller = meet.bearer(text)
+        there = await meet.room(room)
+        now_ms = meet.rooms.clock.now_ms
         assert foresee(there, caller, token, RULES, "c", now_ms) is None
         why = foresee(replace(there, disabled=True), caller, token, RULES, "c", now_ms)
         assert why is not None
@@ -69,7 +67,7 @@ class TestForeseeing:
         closed = replace(there, closed_ms=now_ms + 60_000)
         assert foresee(closed, caller, token, RULES, "c", now_ms) is None
         await meet.join(room, text)
-        there = meet.rooms.rooms["meet", room]
+        there = await meet.room(room)
         assert foresee(there, caller, token, RULES, "c", now_ms - 60_000) is None
 
 
@@ -86,7 +84,7 @@ class TestWaiting:
         got = await wait_for_answer(meet.desk, guest, room, person, 20)
         assert isinstance(got, Participant)
         assert got.state is State.JOINED
-        assert not meet.desk.listeners
+        assert not meet.listening
 
     async def test_other_events_answer_nothing(self, meet: RoomGate, room: str) -> None:
         await meet.caller(room, participant="ann")
@@ -94,32 +92,38 @@ class TestWaiting:
         asked = asyncio.create_task(
             wait_for_answer(meet.desk, guest, room, await waiting(meet, guest, room), 20)
         )
-        await until(lambda: bool(meet.desk.listeners))
-        _, tell, _ = meet.desk.listeners[0]
+        await until(lambda: meet.listening)
         step = await meet.desk.do(
             "meet", room, lambda was, now_ms: disable_track(was, SERVER, "ann", TrackKind.MIC, now_ms)
         )
         assert step is not None
-        tell(step.events[0])
-        await asyncio.sleep(0.02)
+        assert step.events
+        await asyncio.sleep(0.05)
         assert not asked.done()
         asked.cancel()
         await asyncio.wait([asked])
-        assert not meet.desk.listeners
+        assert not meet.listening
 
     async def test_a_room_that_is_no_more(self, meet: RoomGate, room: str) -> None:
         guest = await meet.caller(room, permissions=ASK)
         person = await waiting(meet, guest, room)
-        meet.rooms.rooms.clear()
+        await meet.client.call("FLUSHALL")
+        meet.desk.miss()
         assert await wait_for_answer(meet.desk, guest, room, person, 20) == Deny(Reason.ROOM_UNKNOWN)
 
-    async def test_a_store_that_is_away(self, meet: RoomGate, room: str) -> None:
-        guest = await meet.caller(room, permissions=ASK)
-        person = await waiting(meet, guest, room)
-        meet.rooms.broken = StoreUnavailable("away")
-        with pytest.raises(StoreUnavailable):
-            await wait_for_answer(meet.desk, guest, room, person, 20)
-        assert not meet.desk.listeners
+    async def test_a_store_that_goes_away(self, own_store: EmbeddedValkey) -> None:
+        async with RoomGate(own_store.url, timeout_s=0.2) as meet:
+            room = await meet.make_room()
+            guest = await meet.caller(room, permissions=ASK)
+            person = await waiting(meet, guest, room)
+            await own_store.stop()
+            # They wait in the room as it was known last.
+            stands = await wait_for_answer(meet.desk, guest, room, person, 0.3)
+            assert stands == person
+            assert not meet.listening
+            with pytest.raises(StoreUnavailable):
+                await wait_for_answer(meet.desk, guest, "another", person, 20)
+            assert not meet.listening
 
     async def test_in_already(self, meet: RoomGate, room: str) -> None:
         caller = await meet.caller(room, permissions=JOIN)
@@ -132,5 +136,6 @@ async def test_what_a_session_is_not_for(meet: RoomGate, room: str) -> None:
     caller = await meet.caller(room, room=room)
     other = await enter(meet.desk, caller, "other", "", RULES, "c")
     assert other == Deny(Reason.ROOM_NOT_GRANTED)
-    meet.rooms.rooms.clear()
+    await meet.client.call("FLUSHALL")
+    meet.desk.miss()
     assert await enter(meet.desk, caller, room, "", RULES, "c") == Deny(Reason.ROOM_UNKNOWN)

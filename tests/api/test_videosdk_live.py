@@ -3,34 +3,30 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from types import MappingProxyType
 
 import pytest
 
-from gate.api.videosdk_live import Route, VideoSdkLive, close_code, explain, fail, with_code, write
+from gate.api.videosdk_live import Route, close_code, explain, fail, write
 from gate.core.keys import Keyring
 from gate.core.policy import Application, Policy, SessionRules, VideoSdk
 from gate.core.reasons import Deny, Reason
-from gate.rooms.desk import Desk
-from gate.rooms.door import Door
+from gate.formats.videosdk_errors import with_code
+from tests.api.rooms import RoomGate
 
 ROOMS = Application("rooms", Keyring([]), videosdk=VideoSdk({}))
 POLICY = Policy((), {"rooms": ROOMS})
 
 
-class NoDesk(Desk):
-    def __init__(self) -> None:
-        pass
+Find = Callable[..., Route | None]
 
 
-class NoDoor:
-    """Nobody comes in."""
-
-
-def find(target: str, policy: Policy = POLICY) -> Route | None:
-    door: Door = NoDoor()  # type: ignore[assignment]  # which is not asked
-    return VideoSdkLive(door, NoDesk()).find("GET", target, policy)
+@pytest.fixture
+def find(meet: RoomGate) -> Find:
+    """What a request is for."""
+    return lambda target, policy=POLICY: meet.live.find("GET", target, policy)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +40,7 @@ def find(target: str, policy: Policy = POLICY) -> Route | None:
         (f"/_s/{'t' * 16000}/v2/rooms/a-b/events", "a-b", False, "t" * 16000),
     ],
 )
-def test_what_is_claimed(target: str, room: str, socket: bool, link: str | None) -> None:
+def test_what_is_claimed(find: Find, target: str, room: str, socket: bool, link: str | None) -> None:
     route = find(target)
     assert route is not None
     assert (route.room, route.socket, route.link) == (room, socket, link)
@@ -69,11 +65,11 @@ def test_what_is_claimed(target: str, room: str, socket: bool, link: str | None)
         "http://h/v2/rooms/a-b/events",
     ],
 )
-def test_what_is_not(target: str) -> None:
+def test_what_is_not(find: Find, target: str) -> None:
     assert find(target) is None
 
 
-def test_the_links_are_those_of_the_policy() -> None:
+def test_the_links_are_those_of_the_policy(find: Find) -> None:
     policy = replace(POLICY, sessions=SessionRules(prefix="/links/of/"))
     route = find("/links/of/t/v2/rooms/a-b/events", policy)
     assert route is not None
@@ -81,7 +77,7 @@ def test_the_links_are_those_of_the_policy() -> None:
     assert find("/_s/t/v2/rooms/a-b/events", policy) is None
 
 
-def test_without_an_application_of_the_vendors_nothing_is_claimed() -> None:
+def test_without_an_application_of_the_vendors_nothing_is_claimed(find: Find) -> None:
     policy = Policy((), {"plain": Application("plain", Keyring([]))})
     assert find("/v2/rooms/a-b/events", policy) is None
 
@@ -96,15 +92,16 @@ def test_every_reason_can_end_a_stream(reason: Reason) -> None:
 
 
 def test_commands_that_fail_have_the_vendors_numbers() -> None:
-    deny = Deny(Reason.STORE_UNAVAILABLE, "why")
+    deny = Deny(Reason.PARTICIPANT_UNKNOWN, "why")
     assert fail("respondEntry", deny) == {"errorCode": 4059, "errorReason": "why", "reason": deny.reason.value}
     assert fail("removePeer", deny)["errorCode"] == 4066
-    assert fail("leave", deny)["errorCode"] == 503
+    assert fail("leave", Deny(Reason.STORE_UNAVAILABLE))["errorCode"] == 503
 
 
 def test_a_refusal_keeps_what_it_says() -> None:
     deny = with_code(Deny(Reason.ROOM_FULL, "why", (("most", 2),)))
-    assert dict(deny.facts) == {"most": 2, "code": 4009, "name": "MAX_PARTCIPANT_REACHED", "message": "why"}
+    assert dict(deny.facts) == {"most": 2, "code": "4009", "name": "MAX_PARTCIPANT_REACHED"}
+    assert (deny.reason, deny.detail) == (Reason.ROOM_FULL, "why")
 
 
 def test_what_is_written_is_one_line_of_ascii() -> None:

@@ -47,6 +47,7 @@ async def test_metrics_count_what_was_decided(
         'gate_store_seconds_count{call="open"} 1.0',
         "gate_playbacks 0.0",
         "gate_responses 0.0",
+        "gate_room_listeners 0.0",
     ):
         assert line in lines
     assert "gate_connections 1.0" in lines
