@@ -48,10 +48,11 @@ class Desk:
         *,
         on_changed: Callable[[Room], None] = lambda room: None,
         rules: Callable[[str], RoomRules] = lambda application: DEFAULT_ROOM_RULES,
+        wanted: Callable[[], bool] = lambda: True,
     ) -> None:
         """`idle_s`: a participant without traffic for this long is gone. `on_changed` is called with each room
         after somebody in it was muted, or is out, or it was closed. `rules` are those of an application, by its
-        name; it has some for every name."""
+        name; it has some for every name. `wanted` tells whether any application has rooms."""
         self._rooms = rooms
         self._idle_ms = round(idle_s * 1000)
         self._rules = rules
@@ -64,6 +65,7 @@ class Desk:
             due_ms=self._due_ms,
             lapse=self._lapse,
             sweep=self._copies.sweep,
+            wanted=wanted,
         )
         self._ended = False
 

@@ -35,14 +35,16 @@ class Leases:
         due_ms: Callable[[Seat], int | None],
         lapse: Callable[[str, str, str], Awaitable[None]],
         sweep: Callable[[], None],
+        wanted: Callable[[], bool],
     ) -> None:
         """`listening` are those who are there without being seen. `due_ms` says until when a seat may last at
         the most (0: no end), or None for one that is not renewed. `lapse` is called with who is due, `sweep`
-        now and then."""
+        now and then. Nothing is asked of the store while rooms are not `wanted`."""
         self._rooms = rooms
         self._idle_s = idle_s
         self._period_s = min(max(idle_s / 6, _SHORTEST_S), _LONGEST_S)
         self._listening, self._due_ms, self._lapse, self._sweep = listening, due_ms, lapse, sweep
+        self._wanted = wanted
         self._seen: set[Seat] = set()
         self._renewed_at = self._reaps_at = self._ticked_at = 0.0
         self._away = False
@@ -86,6 +88,8 @@ class Leases:
             # Perhaps nobody could be heard of for as long.
             self._rest()
         self._ticked_at = time.monotonic()
+        if not self._wanted():
+            return
         if self._ticked_at - self._renewed_at >= self._period_s - TICK_S / 2:
             self._sweep()
             await self._renew()

@@ -124,7 +124,13 @@ class Node:
             desk.miss()
 
         rooms = Rooms(client)
-        desk = Desk(rooms, policy.sessions.idle_s, rules=self._room_rules, on_changed=self._take_room)
+        desk = Desk(
+            rooms,
+            policy.sessions.idle_s,
+            on_changed=self._take_room,
+            rules=self._room_rules,
+            wanted=self._has_rooms,
+        )
         streams, api_keys = Streams(patient), ApiKeys(patient)
         known = KnownStreams(streams, self._take_streams)
         known_keys = KnownApiKeys(api_keys, self._take_api_keys)
@@ -359,6 +365,9 @@ class Node:
     def _take_room(self, room: Room) -> None:
         if self.gatekeeper is not None:
             self.gatekeeper.adopt_room(room)
+
+    def _has_rooms(self) -> bool:
+        return any(each.videosdk is not None for each in self.config.policy.applications.values())
 
     def _room_rules(self, application: str) -> RoomRules:
         found = self.config.policy.applications.get(application)
