@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from aiohttp import ClientConnectionError, ClientPayloadError
 
+from gate.store.client import Client
+
 
 async def read(meet: Any, gate: Any, path: str, text: str, **headers: str) -> Any:
     """A player's first request and, where it is answered with a link, the one after that."""
@@ -301,3 +303,33 @@ async def until_true(holds: Any, within_s: float = 2.0) -> None:
     while not holds():
         assert time.monotonic() < end
         await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("bare", [False, True])
+async def test_whoever_is_in_asks_nothing_more_of_the_store(meet: Any, store_url: str, bare: bool) -> None:
+    gate = meet.gates[0]
+    anna = await meet.join(gate, "allow_join", participantId="anna")
+    assert (await anna.publish("anna")).status == 201
+
+    async def ask() -> Any:
+        path = track(meet, "anna", name="one.ts")
+        if bare:
+            return await meet.ask(gate, path, headers={"Authorization": anna.token})
+        return await anna.get(path)
+
+    client = Client(store_url, timeout_s=5)
+    try:
+        assert (await ask()).status == 200
+        before = await count(client)
+        for _ in range(200):
+            assert (await ask()).status == 200
+        # What is asked in the background, of leases and news, goes by time and not by requests.
+        assert await count(client) - before < 60
+    finally:
+        await client.close()
+
+
+async def count(client: Any) -> int:
+    """Commands that the store has been given."""
+    stats = await client.call("INFO", "commandstats")
+    return sum(int(each["calls"]) for each in stats.values())
