@@ -30,7 +30,7 @@ from gate.core.policy import ApiKey, Limits
 from gate.core.reasons import Deny
 from gate.core.room import DEFAULT_ROOM_RULES, Room, RoomRules
 from gate.core.ticket import TicketKeys
-from gate.errors import GateError, StoreError, StoreReplica, StoreUnavailable
+from gate.errors import GateError, StoreError
 from gate.proxy.api_keys import KnownApiKeys
 from gate.proxy.credentials import Credentials
 from gate.proxy.door import GateDoor
@@ -43,6 +43,7 @@ from gate.proxy.references import References
 from gate.proxy.streams import KnownStreams
 from gate.rooms.desk import Desk
 from gate.server.admin import AdminHandler
+from gate.server.beginning import Beginning
 from gate.server.health import Health, State
 from gate.server.kept_keys import KeptKeys
 from gate.server.listener import Listener, ListenerLimits, cut
@@ -97,11 +98,12 @@ class Node:
 
     async def _start(self, stack: AsyncExitStack) -> None:
         config, policy = self.config, self.config.policy
-        url = config.store or await self._embedded(stack)
+        beginning = Beginning(config, self._kept_keys)
+        url = await beginning.find(stack)
         client, patient = Client(url), Client(url, timeout_s=_OPERATOR_S, connections=4)
         stack.push_async_callback(client.close)
         stack.push_async_callback(patient.close)
-        reachable = await self._check(patient)
+        await beginning.check(patient)
         responses = Responses()
         sessions = Sessions(client, idle_s=policy.sessions.idle_s, provisional_s=policy.sessions.provisional_s)
         playbacks = Playbacks(sessions, policy.sessions.idle_s, responses.cut_playback)
@@ -151,16 +153,16 @@ class Node:
         authtokens = AuthTokens(client, control.tell_authtokens)
         references = References(authtokens, policy.limits.tokens_cached)
         stack.push_async_callback(control.stop)
-        reachable = await self._follow(control, reachable)
+        await beginning.follow(control)
         for copy in (known, known_keys):
             stack.push_async_callback(copy.stop)
-            reachable = await self._know(copy, reachable)
+            await beginning.follow(copy)
         ledger = Ledger(lambda: self.config.policy, sessions, authtokens, control, playbacks, self.metrics)
-        ledger.start(reachable=reachable)
+        ledger.start(reachable=beginning.reachable)
         stack.push_async_callback(ledger.stop)
         upstream = HttpUpstream(connections=policy.limits.connections)
         stack.push_async_callback(upstream.close)
-        tickets = TicketKeys(await self._ticket_keys(control, reachable))
+        tickets = TicketKeys(await beginning.ticket_keys(control))
         keys = PublishedKeys(self.metrics, self._take_keyring)
         stack.push_async_callback(keys.stop)
         credentials = Credentials(
@@ -186,7 +188,7 @@ class Node:
         # From here on it takes keys that are fetched, and ticket keys that the feed tells of.
         self.gatekeeper, self.keys, self.api_keys = keeper, keys, known_keys
         self.config = replace(self.config, policy=keeper.policy)
-        await desk.start(reachable=reachable)
+        await desk.start(reachable=beginning.reachable)
         stack.push_async_callback(desk.stop)
         rpc = RpcApi(streams, control, Failures(), lambda: keeper.tickets, known.learn)
         stack.push_async_callback(ledger.drain)
@@ -290,63 +292,6 @@ class Node:
     ) -> None:
         await self.stop()
 
-    async def _check(self, client: Client) -> bool:
-        """Whether the store is there, and will do. Raises StoreError for one that will not.
-
-        A gate that knows its ticket keys starts without it: those who are watching have their links. So it
-        does beside a replica, which a primary is for a while where another has just taken over from it.
-        """
-        try:
-            for warning in await client.check():
-                _log.warning("%s", warning)
-        except (StoreUnavailable, StoreReplica) as error:
-            self._start_without(error)
-            return False
-        return True
-
-    async def _follow(self, control: Control, reachable: bool) -> bool:
-        """The feed is followed, from now on or from when the store is there; tells whether it is.
-
-        A store that is loading its data tells about itself, and nothing else yet.
-        """
-        try:
-            await control.start(reachable=reachable)
-        except StoreUnavailable as error:
-            self._start_without(error)
-            await control.start(reachable=False)
-            return False
-        return reachable
-
-    async def _know(self, known: KnownStreams | KnownApiKeys, reachable: bool) -> bool:
-        """A table of the store is followed, from now on or from when that is there; tells whether it is."""
-        try:
-            await known.start(reachable=reachable)
-        except StoreUnavailable as error:
-            self._start_without(error)
-            await known.start(reachable=False)
-            return False
-        return reachable
-
-    def _start_without(self, error: StoreError) -> None:
-        """Raises `error`, where there is no starting without the store."""
-        if self.config.store is None or not (self.config.ticket_keys or self._kept_keys.read()):
-            raise error
-        _log.error("starting without the store: %s", error)
-
-    async def _ticket_keys(self, control: Control, reachable: bool) -> list[bytes]:
-        """The keys of the policy, else those that the gates share, else those of the last start."""
-        if self.config.ticket_keys:
-            return list(self.config.ticket_keys)
-        if not reachable:
-            return self._kept_keys.read()
-        try:
-            keys = await control.ticket_keys(self.config.policy.sessions.ticket_rotation_s)
-        except StoreUnavailable as error:
-            self._start_without(error)
-            return self._kept_keys.read()
-        self._kept_keys.write(keys)
-        return keys
-
     def _take_ticket_keys(self, keys: list[bytes]) -> None:
         if self.gatekeeper is not None and not self.config.ticket_keys:
             self._kept_keys.write(keys)
@@ -393,15 +338,6 @@ class Node:
                     await control.ticket_keys(rotation_s)
                 except StoreError as error:
                     _log.warning("ticket keys cannot be made anew: %s", error)
-
-    async def _embedded(self, stack: AsyncExitStack) -> str:
-        # Imported here: it needs file locks that not every platform has, and only this store needs it.
-        from gate.store.embedded import EmbeddedValkey
-
-        server = EmbeddedValkey(self.config.state_dir / "valkey")
-        await server.start()
-        stack.push_async_callback(server.stop)
-        return server.url
 
     def _watch(
         self,
