@@ -9,44 +9,56 @@ The servers run in processes of their own, on the loop that `gate serve` takes; 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import logging
 import resource
 import secrets
 import selectors
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 import pytest
 from aiohttp import WSMsgType, web
 
-from gate.api.videosdk_live import VideoSdkLive
+from gate.config.compile import load_config
 from gate.core.grants import Grants
-from gate.core.keys import Keyring
-from gate.core.policy import Application, Policy, VideoSdk
-from gate.core.room import Participant, Permission, Room, RoomPass, State
-from gate.core.room_steps import Event
+from gate.core.room import Permission, Room, RoomPass, RoomRules, TrackKind
+from gate.core.room_steps import SERVER, Asking, Step, disable_track, enable_track, join
 from gate.core.session import session_id
 from gate.core.ticket import Ticket, TicketKeys
 from gate.core.token import Rights, Warrant
 from gate.core.windows import Windows
-from gate.rooms.desk import Desk, Seat
-from gate.server.listener import Listener, ListenerLimits
-from gate.server.live import Live
-from gate.wire.metrics import Metrics
-from gate.wire.record import Journal
+from gate.rooms.desk import Command
+from gate.server.node import Node
 
 pytestmark = pytest.mark.bench
 
 LISTENERS: Final = 10_000
 IN_A_ROOM: Final = 1_000
-KEYS: Final = TicketKeys([bytes(32)])
+SECRET: Final = "a secret of more than thirty-two bytes"
+KEYS: Final = TicketKeys([hashlib.sha256(b"gate ticket secret" + SECRET.encode()).digest()])
+RULES: Final = RoomRules(consent=False)
+POLICY: Final = {
+    "listen": "127.0.0.1:0",
+    "admin": {"listen": "127.0.0.1:0"},
+    "origins": {"tracks": {"url": "http://127.0.0.1:9"}},
+    "applications": {
+        "rooms": {"formats": ["videosdk"], "videosdk": {"keys": [{"key": "key", "secret": SECRET}]}}
+    },
+    "streams": [{"match": "/rooms/{room}/{participant}/{track}/**", "layout": "room"}],
+    # Nobody is gone before they have come.
+    "sessions": {"ticket_keys": [SECRET], "idle": "1h"},
+    "limits": {"connections": 2 * LISTENERS},
+    "log": {"access": True},
+}
 SESSION: Final = session_id("owner", 1_800_000_000_000, bytes(8))
 GRANTED: Final = frozenset({Permission.ALLOW_JOIN})
 TOLD: Final = {"peerId": "p9-7", "kind": "mic", "newState": "disabled"}
@@ -59,66 +71,42 @@ UPGRADE: Final = (
 Tell = Callable[[], Awaitable[None]]
 
 
-class MemoryDesk(Desk):
-    """Rooms that are full, and those who listen to each."""
-
-    def __init__(self) -> None:
-        self.rooms: dict[str, Room] = {}
-        self.heard: dict[str, dict[Seat, Any]] = {}
-        for number in range(LISTENERS // IN_A_ROOM):
-            people = {person.id: person for person in map(_person, [number] * IN_A_ROOM, range(IN_A_ROOM))}
-            room = Room("rooms", f"room{number}", "", 1, 1, meeting="m", people=MappingProxyType(people))
-            self.rooms[room.id], self.heard[room.id] = room, {}
-
-    def get(self, application: str, room: str) -> Room | None:
-        return self.rooms[room]
-
-    async def find(self, application: str, room: str) -> Room | None:
-        return self.rooms[room]
-
-    def listen(self, seat: Seat, tell: Any, end: Any) -> Callable[[], None]:
-        self.heard[seat.room][seat] = tell, end
-        return lambda: self.heard[seat.room].pop(seat, None) and None
-
-    async def tell(self) -> None:
-        event = Event("participantMediaStateChanged", MappingProxyType(TOLD))
-        for tell, _ in list(self.heard["room9"].values()):
-            tell(event)
-
-
-def _person(room: int, at: int) -> Participant:
-    name = f"p{room}-{at}"
-    return Participant(name, f"Participant {at}", State.JOINED, SESSION, "owner", "t", "client", GRANTED, at)
-
-
-class Links:
-    """Session links as they are, without what is revoked."""
-
-    def __init__(self, application: Application) -> None:
-        self._application = application
-
-    def open(self, text: str, policy: Policy, now: float) -> Any:
-        return self._application, KEYS.open(text)
-
-
 async def serve_gate() -> tuple[int, Tell]:
-    application = Application("rooms", Keyring([]), videosdk=VideoSdk({}))
-    policy, desk = Policy((), {"rooms": application}), MemoryDesk()
-    door: Any = Links(application)
-    journal = Journal(Metrics(), lambda: True)
-    live = Live(VideoSdkLive(door, desk), desk, journal, lambda: policy, lambda attendee: None)
+    """A whole gate with a store of its own, and rooms that are full."""
+    folder = Path(tempfile.mkdtemp(prefix="gate-bench-"))
+    path = folder / "gate.yaml"
+    path.write_text(json.dumps(POLICY))
+    node = Node(load_config(path, {}))
+    await node.start()
+    assert node.gatekeeper is not None
+    assert node.public is not None
+    assert node.public.port is not None
+    desk = node.gatekeeper._desk
+    for number in range(LISTENERS // IN_A_ROOM):
+        await desk._rooms.create(Room("rooms", f"room{number}", "", 1, 1))
+        await asyncio.gather(*(desk.do("rooms", f"room{number}", _come(number, at)) for at in range(IN_A_ROOM)))
+    _kept.append((node, folder))
 
-    async def handle(request: web.BaseRequest) -> web.StreamResponse:
-        route = live.find(request.method, request.raw_path, policy)
-        assert route is not None
-        return await live.answer(request, route, policy)
+    async def tell() -> None:
+        room = desk.get("rooms", "room9")
+        assert room is not None
+        muted = TrackKind.MIC in room.people["p9-7"].disabled
+        await desk.do("rooms", "room9", _unmute if muted else _mute)
 
-    limits = ListenerLimits(connections=2 * LISTENERS)
-    listener = Listener(handle, limits, upgrades=lambda method, target: True)
-    await listener.start(("127.0.0.1", 0))
-    assert listener.port is not None
-    _kept.append((listener, live))
-    return listener.port, desk.tell
+    return node.public.port, tell
+
+
+def _come(room: int, at: int) -> Command:
+    asking = Asking(f"p{room}-{at}", f"Participant {at}", SESSION, "owner", "t", "client", GRANTED)
+    return lambda was, now_ms: join(was, asking, RULES, now_ms)
+
+
+def _mute(room: Room, now_ms: int) -> Step:
+    return disable_track(room, SERVER, "p9-7", TrackKind.MIC, now_ms)
+
+
+def _unmute(room: Room, now_ms: int) -> Step:
+    return enable_track(room, SERVER, "p9-7", TrackKind.MIC, RULES, now_ms)
 
 
 async def serve_aiohttp() -> tuple[int, Tell]:
@@ -177,6 +165,11 @@ async def serve(kind: str) -> None:
         await tell()
         await asyncio.sleep(0)  # what uvloop has put off is sent then
         print(time.process_time() - began, flush=True)
+    for each in _kept:
+        if isinstance(each, tuple):
+            node, folder = each
+            await node.stop()
+            shutil.rmtree(folder)
 
 
 class Server:
@@ -205,8 +198,8 @@ class Server:
         return float(self._read())
 
     def stop(self) -> None:
-        self._process.kill()
-        self._process.communicate()
+        """It ends by itself when nothing more can be asked of it."""
+        self._process.communicate(timeout=30)
 
 
 class Crowd:
