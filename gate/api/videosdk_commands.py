@@ -22,7 +22,7 @@ from gate.api.videosdk_documents import describe_standing, describe_track
 from gate.api.videosdk_entrance import check_caller, enter, see, stand
 from gate.api.videosdk_reading import need_id, read_choice, read_name
 from gate.core.reasons import Deny, Reason
-from gate.core.room import Participant, Room, RoomRules, State, TrackKind, refuse_entry
+from gate.core.room import Participant, Permission, Room, RoomRules, State, TrackKind, refuse_entry
 from gate.core.room_steps import (
     Step,
     answer_request,
@@ -49,9 +49,11 @@ _FAILED: Final = frozenset({Reason.PARTICIPANT_UNKNOWN, Reason.NOT_WAITING, Reas
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """How a command is read, and the vendor's number and name of its failure, where it has one."""
+    """How a command is read, the permission that it takes, if any, and the vendor's number and name of its
+    failure, where it has one."""
 
     read: Read
+    takes: Permission | None = None
     failure: tuple[int, str] | None = None
 
 
@@ -98,18 +100,19 @@ def _consenting(kind: TrackKind, *, accepted: bool) -> Read:
 
 
 _MIC, _WEBCAM = TrackKind.MIC, TrackKind.WEBCAM
+_JOIN, _MOD = Permission.ALLOW_JOIN, Permission.ALLOW_MOD
 
 # All commands but `requestEntry`, which is of those who are not in.
 COMMANDS: Final[Mapping[str, Command]] = MappingProxyType(
     {
-        "respondEntry": Command(_read_response, (4059, "RESPOND_ENTRY_FAILED")),
-        "removePeer": Command(_read_removal, (4066, "REMOVE_PARTICIPANT_FAILED")),
-        "enablePeerMic": Command(_enabling(_MIC), (4067, "ENABLE_PARTICIPANT_MIC_FAILED")),
-        "disablePeerMic": Command(_disabling(_MIC), (4068, "DISABLE_PARTICIPANT_MIC_FAILED")),
-        "enablePeerWebcam": Command(_enabling(_WEBCAM), (4069, "ENABLE_PARTICIPANT_WEBCAM_FAILED")),
-        "disablePeerWebcam": Command(_disabling(_WEBCAM), (4070, "DISABLE_PARTICIPANT_WEBCAM_FAILED")),
-        "closeRoom": Command(_read_closing),
-        "muteAll": Command(_read_muting),
+        "respondEntry": Command(_read_response, _JOIN, (4059, "RESPOND_ENTRY_FAILED")),
+        "removePeer": Command(_read_removal, _MOD, (4066, "REMOVE_PARTICIPANT_FAILED")),
+        "enablePeerMic": Command(_enabling(_MIC), _MOD, (4067, "ENABLE_PARTICIPANT_MIC_FAILED")),
+        "disablePeerMic": Command(_disabling(_MIC), _MOD, (4068, "DISABLE_PARTICIPANT_MIC_FAILED")),
+        "enablePeerWebcam": Command(_enabling(_WEBCAM), _MOD, (4069, "ENABLE_PARTICIPANT_WEBCAM_FAILED")),
+        "disablePeerWebcam": Command(_disabling(_WEBCAM), _MOD, (4070, "DISABLE_PARTICIPANT_WEBCAM_FAILED")),
+        "closeRoom": Command(_read_closing, _MOD),
+        "muteAll": Command(_read_muting, _MOD),
         "acceptMic": Command(_consenting(_MIC, accepted=True)),
         "rejectMic": Command(_consenting(_MIC, accepted=False)),
         "acceptWebcam": Command(_consenting(_WEBCAM, accepted=True)),
@@ -141,7 +144,7 @@ async def perform(
         if found is None:
             person = await enter(desk, caller, room, read_name(data, "name"), rules, client)
             return person if isinstance(person, Deny) else describe_standing(person)
-        act = found.read(data, rules)
+        act, takes = found.read(data, rules), found.takes
     except UsageError as error:
         return Deny(Reason.MALFORMED_REQUEST, str(error))
     who: list[Participant] = []
@@ -152,6 +155,9 @@ async def perform(
             return Step(was, person)
         if person.state is not State.JOINED:
             return Step(was, refuse_entry(person))
+        if takes is not None and takes not in caller.room_pass.permissions:
+            # Whoever is in by a token that says more: this one does not, and may be in other hands.
+            return Step(was, Deny(Reason.COMMAND_NOT_GRANTED, f"the token's permissions lack {takes.value}"))
         who[:] = [person]
         return act(was, person.id, now_ms)
 
@@ -162,14 +168,14 @@ async def perform(
         see(desk, caller, room, who[0])
     if isinstance(step.answer, Deny):
         return step.answer
-    return _describe(data, step.answer)
+    return _describe(command, data, step.answer)
 
 
-def _describe(data: Data, person: Participant | None) -> Answer:
+def _describe(command: str, data: Data, person: Participant | None) -> Answer:
     """What has become of the one whom a command was about; nothing, where it was about all."""
     if person is None:
         return {}
-    if "decision" in data:
+    if command == "respondEntry":
         return {"id": person.id, "decision": data["decision"]}
     return {
         "peerId": person.id,

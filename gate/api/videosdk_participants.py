@@ -56,8 +56,8 @@ class Visitor:
 
     @property
     def client(self) -> str:
-        """The key of their client."""
-        return client_key(self.target, self.headers, self.address)
+        """The key of their client: of the device, as for the room's media."""
+        return client_key(self.target, self.headers, self.address, whole=True)
 
     @property
     def now_ms(self) -> int:

@@ -308,6 +308,9 @@ def _decide_token(
     application = place.application
     if application is None or token.application != application.name:
         return Deny(Reason.TOKEN_SIGNATURE)
+    if token.warrant.room is not None:
+        # A page session is no seat in a room: whoever comes with both is let in by the room, or not at all.
+        visit = None
     if (refusal := check_token(token, application, revoked, now)) is not None:
         return refusal
     if known is not None and known.ends_at is not None and known.ends_at <= now:

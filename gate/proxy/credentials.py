@@ -17,8 +17,9 @@ from gate.core.decision import vouched
 from gate.core.keys import UnknownKey
 from gate.core.policy import Application
 from gate.core.reasons import Deny, Reason
+from gate.core.room import LONGEST_ID
 from gate.core.ticket import INLINE_WARRANT, Ticket, TicketKeys, dump_warrant
-from gate.core.token import Format, Token
+from gate.core.token import Format, Token, Warrant
 from gate.core.verdicts import Place
 from gate.core.visit import ENTROPY, Visit, read_visit, write_visit
 from gate.formats import Reference, format_of, read_token
@@ -192,9 +193,18 @@ class Credentials:
 
     def seal(self, ticket: Ticket) -> str:
         """The text of a session link. Of a long warrant it holds none: the store does."""
-        if ticket.warrant is not None and len(dump_warrant(ticket.warrant)) > INLINE_WARRANT:
+        if ticket.warrant is not None and not _fits_link(ticket.warrant):
             ticket = replace(ticket, warrant=None)
         return self.tickets.seal(ticket, secrets.token_bytes(12))
+
+
+def _fits_link(warrant: Warrant) -> bool:
+    """Whether a link holds the warrant itself. It does one for a room, as the API for rooms reads no other: what
+    is long in that are ids in other scripts than Latin, and no room has a longer one."""
+    room_pass = warrant.room
+    if room_pass is not None and len(room_pass.room or "") <= LONGEST_ID:
+        return True
+    return len(dump_warrant(warrant)) <= INLINE_WARRANT
 
 
 def _lacks_api_key(token: Token | Reference | Deny, place: Place) -> bool:

@@ -103,6 +103,8 @@ class Judge:
         visit = self._credentials.visit(place) if ticket is None else None
         if isinstance(visit, Deny):
             return visit
+        if token is not None and token.warrant.room is not None:
+            visit = None
         return await self._decide(request, ask, place, token, ticket, visit)
 
     async def _decide(

@@ -19,6 +19,9 @@ from gate.core.credentials import Headers
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _LONGEST_CONTROL: Final = 125
 _CLOSE_REASON: Final = _LONGEST_CONTROL - 2
+# Of a message: whoever limits how many messages come has limited how many frames, too, and how often a fragment
+# is copied.
+MOST_FRAGMENTS: Final = 64
 
 
 class Opcode(IntEnum):
@@ -64,13 +67,14 @@ class Violation:
 class Reader:
     """Makes messages of at most `longest` bytes of what a client sends. An idle one holds no buffer."""
 
-    __slots__ = ("_at", "_begun", "_broken", "_buffer", "_longest")
+    __slots__ = ("_at", "_begun", "_broken", "_buffer", "_fragments", "_longest")
 
     def __init__(self, longest: int) -> None:
         self._longest = longest
         self._buffer = b""
         self._at = 0  # so much of the buffer is read: what holds many frames is not copied for each
         self._begun: bytes | None = None  # of a message in fragments
+        self._fragments = 0
         self._broken = False
 
     def feed(self, data: bytes) -> None:
@@ -133,8 +137,11 @@ class Reader:
         payload = (self._begun or b"") + payload
         if not final:
             self._begun = payload
-            return None
-        self._begun = None
+            self._fragments += 1
+            if self._fragments < MOST_FRAGMENTS:
+                return None
+            return Violation(Code.POLICY_VIOLATION, f"a message is at most {MOST_FRAGMENTS} fragments")
+        self._begun, self._fragments = None, 0
         try:
             payload.decode()
         except UnicodeDecodeError:

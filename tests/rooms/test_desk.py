@@ -454,6 +454,24 @@ class TestListeners:
             assert len(gate.changed) == len(other.changed) == count
             assert gate.changed[-1] == gate.room()
 
+    async def test_changed_is_said_of_a_copy_that_was_read_anew(
+        self, gate: Any, other: Any, cast: Any, until: Any
+    ) -> None:
+        ann = cast.asking("ann")
+        await gate.do(cast.come(ann))
+        await gate.do(cast.come(cast.asking("bob")))
+        await other.desk.find(APP, "r1")
+        await gate.do(lambda room, now: disable_all(room, "bob", TrackKind.MIC, now))
+        await same(until, gate, other)
+        assert len(other.changed) == 1
+        other.client.open_ = asyncio.Event()
+        other.desk.miss()
+        # Whoever asks now is told nothing of the mute, which is in the copy already.
+        assert other.desk.get(APP, "r1") is None
+        other.client.open_.set()
+        await same(until, gate, other)
+        assert [room.sequence for room in other.changed] == [gate.room().sequence] * 2
+
 
 class TestCrowds:
     async def test_fifty_knock_on_two_gates_and_two_answer_them_all(

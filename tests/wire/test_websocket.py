@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from gate.wire.websocket import (
+    MOST_FRAGMENTS,
     Code,
     Message,
     Opcode,
@@ -101,6 +102,17 @@ def test_control_frames_come_between_fragments() -> None:
 def test_a_character_may_be_in_two_fragments() -> None:
     sent = client_frame(b"\xc3", final=False) + client_frame(b"\xa9", Opcode.CONTINUATION)
     assert read(sent) == [Message(Opcode.TEXT, "é".encode())]
+
+
+def test_a_message_is_in_so_many_fragments() -> None:
+    # Each of them costs its reader time, however short it is.
+    first, more = client_frame(b"x", final=False), client_frame(b"y", Opcode.CONTINUATION, final=False)
+    last = client_frame(b"z", Opcode.CONTINUATION)
+    whole = [Message(Opcode.TEXT, b"x" + b"y" * (MOST_FRAGMENTS - 2) + b"z")]
+    assert read((first + more * (MOST_FRAGMENTS - 2) + last) * 2) == whole * 2
+    (found,) = read(first + more * (MOST_FRAGMENTS - 1), last)
+    assert isinstance(found, Violation)
+    assert found.code is Code.POLICY_VIOLATION
 
 
 @pytest.mark.parametrize(
