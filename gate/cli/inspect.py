@@ -65,22 +65,26 @@ def find_faults(text: str, header: Mapping[str, Any], claims: Mapping[str, Any],
     from gate.core.policy import Application
     from gate.core.reasons import Deny, Reason
     from gate.core.token import Format
+    from gate.formats import videosdk
     from gate.formats.claims import read_claims
     from gate.formats.jws import check_header
     from gate.formats.jwt import verify_jws
 
+    known = [algorithm.value for algorithm in Algorithm]
     if (refusal := check_header(header)) is not None:
         yield f"header: {refusal.detail or 'alg, kid and typ must be texts'}"
     else:
-        known = [algorithm.value for algorithm in Algorithm]
         if header["alg"] not in known:
             yield f"header: the gate knows no algorithm but {', '.join(known)}"
         shape = verify_jws(text, Keyring([]))
         if isinstance(shape, Deny) and shape.reason is Reason.TOKEN_MALFORMED:
             yield "it is not written as it must be: too long, no signature, or another spelling of base64url"
-    token = read_claims(claims, "", Format.JWT, b"")
+    ours = "apikey" not in claims
+    if not ours and header.get("alg") in known and header["alg"] != Algorithm.HS256.value:
+        yield f"header: a token of VideoSDK's is signed with {Algorithm.HS256.value}"
+    token = read_claims(claims, "", Format.JWT, b"") if ours else videosdk.check_claims(claims)
     if isinstance(token, Deny):
-        yield f"claims: {token.detail}"
+        yield f"claims: {token.detail or token.reason.rule.title}"
         return
     if not token.warrant.grants.by_action:
         yield "claims: it grants nothing (grants)"

@@ -13,6 +13,7 @@ from gate.api.explanation import Decision, Explanation
 from gate.core.grants import Action, Grant
 from gate.core.media import Facts, Kind
 from gate.core.reasons import Deny
+from gate.core.room import RoomPass
 from gate.core.token import Token, Warrant
 from gate.core.windows import ALWAYS_MS, LAST_SECOND, Moving, Span
 from gate.media.listing import Listing
@@ -163,6 +164,22 @@ def _say_limit(text: str, count: int | None) -> list[str]:
 
 
 def _say_warrant(warrant: Warrant) -> Iterator[str]:
+    if warrant.room is None:
+        yield from _say_grants(warrant)
+    else:
+        # Which of the tracks there it opens is the room's matter, and time is none.
+        yield f"  room     {_say_room(warrant.room)}"
+    bind = warrant.bind
+    if bind is not None:
+        bound = [
+            *([f"address in {bind.network}"] if bind.network else []),
+            *([f"User-Agent {bind.user_agent!r}"] if bind.user_agent is not None else []),
+            *([f"Origin {bind.origin!r}"] if bind.origin is not None else []),
+        ]
+        yield f"  bound    {', '.join(bound) or 'to nobody'}"
+
+
+def _say_grants(warrant: Warrant) -> Iterator[str]:
     grants = [
         f"{action.value} on {_say_grant(action, grant)}" for action, grant in warrant.grants.by_action.items()
     ]
@@ -177,14 +194,14 @@ def _say_warrant(warrant: Warrant) -> Iterator[str]:
         yield f"  window   {_say_window(span)}"
     if not warrant.windows.spans:
         yield "  window   no time at all"
-    bind = warrant.bind
-    if bind is not None:
-        bound = [
-            *([f"address in {bind.network}"] if bind.network else []),
-            *([f"User-Agent {bind.user_agent!r}"] if bind.user_agent is not None else []),
-            *([f"Origin {bind.origin!r}"] if bind.origin is not None else []),
-        ]
-        yield f"  bound    {', '.join(bound) or 'to nobody'}"
+
+
+def _say_room(room: RoomPass) -> str:
+    where = "any room" if room.room is None else f"the room {room.room!r}"
+    who = "a participant of each session" if room.participant is None else f"{room.participant!r}"
+    permissions = ", ".join(sorted(permission.value for permission in room.permissions))
+    uses = ", ".join(sorted(use.value for use in room.uses)) or "nothing"
+    return f"{where}, as {who}: {permissions}; for {uses}; API key {room.key}"
 
 
 def _say_grant(action: Action, grant: Grant) -> str:

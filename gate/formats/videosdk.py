@@ -25,7 +25,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from gate.core.grants import Action, Grant, Grants
-from gate.core.keys import Algorithm, Key
+from gate.core.keys import Algorithm, Key, Keyring
 from gate.core.policy import Application, VideoSdk
 from gate.core.reasons import Deny, Reason
 from gate.core.room import LONGEST_ID, Permission, RoomPass, Use
@@ -65,7 +65,7 @@ def read(text: str, application: Application) -> Token | Deny:
     try:
         if (refusal := _verify(claims, jws, videosdk)) is not None:
             return refusal
-        return _read(claims, jws, application, videosdk)
+        return _read(claims, jws.signing_input, application, videosdk)
     except InvalidClaimError as invalid:
         return Deny(Reason.CLAIM_INVALID, str(invalid))
 
@@ -90,7 +90,9 @@ def _verify(claims: Mapping[str, Any], jws: Jws, videosdk: VideoSdk) -> Deny | N
     return None if key.enabled else Deny(Reason.KEY_DISABLED)
 
 
-def _read(claims: Mapping[str, Any], jws: Jws, application: Application, videosdk: VideoSdk) -> Token | Deny:
+def _read(
+    claims: Mapping[str, Any], signing_input: bytes, application: Application, videosdk: VideoSdk
+) -> Token | Deny:
     """What verified claims say. Raises InvalidClaimError."""
     required = ("permissions", *application.required_claims)
     if (lacking := next((name for name in required if claims.get(name) is None), None)) is not None:
@@ -107,7 +109,7 @@ def _read(claims: Mapping[str, Any], jws: Jws, application: Application, videosd
         )
     issued_at, jti = read_seconds(claims, "iat"), read_text(claims, "jti")
     name = application.name
-    identity = unnamed_token_id(name, jws.signing_input) if jti is None else token_id(name, jti)
+    identity = unnamed_token_id(name, signing_input) if jti is None else token_id(name, jti)
     single_use = videosdk.single_use and jti is not None
     return Token(
         application=name,
@@ -132,6 +134,18 @@ def _read(claims: Mapping[str, Any], jws: Jws, application: Application, videosd
         session_limit=1 if single_use else None,
         single_use=single_use,
     )
+
+
+def check_claims(claims: Mapping[str, Any]) -> Token | Deny:
+    """The token that these claims would make, whoever signed them. A refusal names the claim that is wrong."""
+    videosdk = VideoSdk({})
+    application = Application("", Keyring([]), formats=frozenset({Format.VIDEOSDK}), videosdk=videosdk)
+    try:
+        if read_text(claims, "apikey") is None:
+            return Deny(Reason.CLAIM_MISSING, "the token must have apikey")
+        return _read(claims, b"", application, videosdk)
+    except InvalidClaimError as invalid:
+        return Deny(Reason.CLAIM_INVALID, str(invalid))
 
 
 def is_participant(name: object) -> bool:

@@ -123,3 +123,27 @@ def test_a_terminal_is_told_nothing(run):
 
 def test_help(run):
     assert "Examples:" in run("inspect", "--help").output
+
+
+ROOM = {"apikey": "AK", "permissions": ["allow_join"], "exp": 4_000_000_000}
+
+
+@pytest.mark.parametrize(
+    ("claims", "told"),
+    [
+        (ROOM, []),
+        ({**ROOM, "permissions": ["ask_join", "allow_mod"]}, ["ask_join stands alone"]),
+        ({**ROOM, "permissions": None}, ["must have permissions"]),
+        ({**ROOM, "participantId": "a b"}, ["participantId must be"]),
+        ({**ROOM, "version": 3}, ["version must be 1 or 2"]),
+        ({**ROOM, "exp": 1}, ["expired"]),
+    ],
+)
+def test_a_token_of_videosdks_is_held_to_what_those_must_say(faults, claims, told):
+    found = faults(forge({"alg": "HS256", "typ": "JWT"}, claims))
+    assert len(found) == len(told)
+    assert all(text in fault for text, fault in zip(told, found, strict=True))
+
+
+def test_a_token_of_videosdks_has_one_algorithm(faults):
+    assert "signed with HS256" in faults(forge({"alg": "ES256", "typ": "JWT"}, ROOM))[0]

@@ -25,7 +25,7 @@ from gate.core.token import Format, Rights, Token, subject_owner, token_id, unna
 from gate.core.windows import LAST_SECOND
 from gate.formats import format_of, jwt, read_token
 from gate.formats.jws import LONGEST
-from gate.formats.videosdk import is_participant, names_api_key, read
+from gate.formats.videosdk import check_claims, is_participant, names_api_key, read
 
 # The machine may be busy; what is asked is what comes out.
 UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -586,3 +586,18 @@ def test_reading_is_quick() -> None:
     for _ in range(100):
         assert isinstance(read(GOOD, crowded), Token)
     assert time.perf_counter() - since < 5
+
+
+@pytest.mark.parametrize(
+    ("claims", "reason"),
+    [
+        ({"apikey": "AK", "permissions": ["allow_join"], "participantId": "anna"}, None),
+        ({"permissions": ["allow_join"]}, Reason.CLAIM_MISSING),
+        ({"apikey": 5, "permissions": ["allow_join"]}, Reason.CLAIM_INVALID),
+        ({"apikey": "AK", "permissions": "allow_join"}, Reason.CLAIM_INVALID),
+        ({"apikey": "AK", "permissions": []}, Reason.PERMISSIONS_INVALID),
+    ],
+)
+def test_claims_are_read_whoever_signed_them(claims: dict[str, Any], reason: Reason | None) -> None:
+    found = check_claims(claims)
+    assert (found.reason if isinstance(found, Deny) else None) is reason
