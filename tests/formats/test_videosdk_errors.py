@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from gate.core.reasons import Reason
+from gate.core.reasons import Deny, Reason
 from gate.formats import videosdk_errors
-from gate.formats.videosdk_errors import code_of
+from gate.formats.videosdk_errors import code_of, with_code
 
 TABLE = {
     (4001, "INVALID_API_KEY"): "unknown_key",
@@ -47,3 +47,10 @@ def test_all_others_have_none(reason: Reason) -> None:
 def test_no_number_stands_for_two_names() -> None:
     codes = [value for value in vars(videosdk_errors).values() if isinstance(value, tuple)]
     assert len(codes) == len({number for number, _ in codes}) == len({name for _, name in codes}) == 13
+
+
+def test_a_refusal_is_told_with_the_vendors_number_where_it_has_one() -> None:
+    known = with_code(Deny(Reason.ROOM_NOT_GRANTED, facts=(("asked", "r1"),)))
+    assert known.facts == (("asked", "r1"), ("code", "4022"), ("name", "UNAUTHORIZED_MEETING_ID"))
+    other = Deny(Reason.ORIGIN_TIMEOUT)
+    assert with_code(other) is other
