@@ -199,7 +199,7 @@ class Credentials:
 
 
 def _fits_link(warrant: Warrant) -> bool:
-    """Whether a link holds the warrant itself. It does one for a room, as the API for rooms reads no other:
+    """Whether a link holds the warrant itself. It does one for a room, as the API for rooms reads no other;
     what is long in that are ids in other scripts than Latin, and no room has a longer one."""
     room_pass = warrant.room
     if room_pass is not None and len(room_pass.room or "") <= LONGEST_ID:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -11,7 +12,7 @@ from gate.core.policy import Application, Policy
 from gate.core.reasons import Deny, Reason
 from gate.core.session import Resume
 from gate.core.ticket import Ticket
-from gate.core.token import Token
+from gate.core.token import Token, digest
 from gate.core.verdicts import Opening, Refused
 from gate.proxy.credentials import Credentials
 from gate.proxy.ledger import Ledger
@@ -75,7 +76,9 @@ class GateDoor:
 
         Raises StoreError.
         """
-        opening = Opening(token, client, client, Resume.NEVER, *life_of(token, application))
+        # Two who join at once may look like one client, and are not to get one session that neither has used.
+        alone = digest("client", client, secrets.token_bytes(16))
+        opening = Opening(token, alone, alone, Resume.NEVER, *life_of(token, application))
         outcome = await self._ledger.open(opening, facts)
         if isinstance(outcome, Refused):
             return Deny(outcome.reason)

@@ -45,6 +45,19 @@ class TestOutside:
                 assert got.status in {403, 503}, (method, got.status)
         assert list(meet.tracks.kept) == [track(meet, "host", name="one.ts")]
 
+    async def test_who_joins_at_once_with_one_token_is_not_one_guest(self, meet: Any) -> None:
+        # As a class does behind one address, in browsers of one kind, with a token that names nobody.
+        host = await meet.join(meet.gates[0], "allow_join", participantId="host")
+        text = meet.token("ask_join")
+        answers = await asyncio.gather(*(meet.ask_in(meet.gates[at % 2], text) for at in range(12)))
+        assert len({got.json["participantId"] for got in answers}) == 12
+        let_in = answers[0].json["participantId"]
+        assert (await host.command("respondEntry", id=let_in, decision="allowed")).status == 200
+        reads = [
+            await meet.ask(meet.gates[0], got.json["link"] + track(meet, "host", "mic")) for got in answers
+        ]
+        assert [got.status for got in reads] == [200] + [503] * 11
+
 
 class TestMoreThanTheTokenSays:
     @pytest.mark.parametrize(
