@@ -72,7 +72,8 @@ class GateDoor:
     async def admit(
         self, token: Token, application: Application, client: str, facts: Mapping[str, str], now: float
     ) -> Ticket | Deny:
-        """A new session of the token's, which counts from now on, and is its client's from now on.
+        """A new session of the token's, which counts from now on, and is its client's from now on: media that
+        this client asks for with the bare token belong to it.
 
         Raises StoreError.
         """

@@ -333,3 +333,19 @@ async def count(client: Any) -> int:
     """Commands that the store has been given."""
     stats = await client.call("INFO", "commandstats")
     return sum(int(each["calls"]) for each in stats.values())
+
+
+@pytest.mark.parametrize("signed", [{"participantId": "anna"}, {}])
+async def test_media_with_the_bare_token_belong_to_whom_has_joined_from_there(
+    meet: Any, signed: dict[str, str]
+) -> None:
+    one, two = meet.gates
+    anna = await meet.join(one, "allow_join", **signed)
+    async with anna.listening() as told:
+        for gate in (one, two, one):
+            assert (await read(meet, gate, track(meet, "bert"), anna.token)).status == 200
+        path = track(meet, anna.id, name="one.ts")
+        got = await meet.ask(two, path, "PUT", data=b"x", headers={"Authorization": anna.token})
+        assert got.status == 201, got.body
+        assert await meet.people() == [anna.id]
+        assert not {"error", "newPeer"} & {name for name, _ in told.events}
