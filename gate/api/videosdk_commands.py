@@ -155,10 +155,10 @@ async def perform(
             return Step(was, person)
         if person.state is not State.JOINED:
             return Step(was, refuse_entry(person))
+        who[:] = [person]
         if takes is not None and takes not in caller.room_pass.permissions:
             # Whoever is in by a token that says more: this one does not, and may be in other hands.
             return Step(was, Deny(Reason.COMMAND_NOT_GRANTED, f"the token's permissions lack {takes.value}"))
-        who[:] = [person]
         return act(was, person.id, now_ms)
 
     step = await desk.do(caller.application.name, room, take)

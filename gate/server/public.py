@@ -64,6 +64,9 @@ class PublicHandler:
                 told = api.too_large(record.request_id, cors)
             else:
                 record.receive(len(body))
+                # A body may be long in coming: what has become of keys meanwhile counts, and what is verified
+                # with the ones before would be remembered.
+                policy = self._keeper.policy
                 told = await api.answer(
                     route, request.headers, record.peer, body, policy, record.request_id, cors, time.time()
                 )

@@ -93,6 +93,42 @@ class TestMoreThanTheTokenSays:
         assert await meet.people() == ["bert", "host"]
 
 
+class TestKeys:
+    @pytest.mark.parametrize("change", ["disabled", "deleted"])
+    async def test_a_request_that_lasts_does_not_outlast_its_key(self, start_meet: Any, change: str) -> None:
+        meet = await start_meet(key_secrets=["a secret for keys at rest"])
+        one, two = meet.gates
+        made = await meet.admin(one, "/applications/meet/keys", "POST")
+        text = meet.token("allow_join", apikey=made["key"], secret=made["secret"], participantId="anna")
+        path = f"/v2/rooms/{meet.room}/participants"
+
+        async def ask() -> Any:
+            return await meet.ask(two, path, headers={"Authorization": text})
+
+        await meet.until(ask, "not_joined")
+        reader, writer = await asyncio.open_connection("127.0.0.1", two.port)
+        lines = [
+            f"POST /v2/rooms/{meet.room}/join HTTP/1.1",
+            *("Host: gate", f"Authorization: {text}", "Content-Length: 2"),
+        ]
+        writer.write("\r\n".join([*lines, "", "{"]).encode())
+        await asyncio.sleep(0.1)
+        if change == "disabled":
+            await meet.admin(one, f"/applications/meet/keys/{made['key']}", "PATCH", json={"enabled": False})
+            reason = "key_disabled"
+        else:
+            await meet.admin(one, f"/applications/meet/keys/{made['key']}", "DELETE")
+            reason = "unknown_key"
+        await meet.until(ask, reason)
+        writer.write(b"}")
+        async with asyncio.timeout(2):
+            assert f"Gate-Reason: {reason}".encode() in await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+        # Nor is it remembered.
+        assert (await ask()).reason == reason
+        assert await meet.people() == []
+
+
 class TestWhatIsSent:
     @pytest.mark.parametrize("letter", ["x", "ж", "漢", "\N{GRINNING FACE}"])
     async def test_the_longest_ids(self, meet: Any, letter: str) -> None:
