@@ -47,14 +47,19 @@ Outcome = Document | Deny | Refusal
 def check_server(caller: Caller, *, moderates: bool) -> Deny | None:
     """None where the caller may do what servers do; where it `moderates`, a participant's token must say so.
 
-    A session link travels to players and is copied: it is no server's.
+    A session link travels to players and is copied: it is no server's. Neither is a token whose holder has to
+    ask to come in, unless its role says so.
     """
     if caller.ticket is not None:
         return Deny(Reason.ROLE_NOT_GRANTED, "a session link is its participant's, not a server's")
-    if (refusal := caller.check_use(Use.API)) is not None or not moderates:
+    if (refusal := caller.check_use(Use.API)) is not None:
         return refusal
     room_pass = caller.room_pass
-    if Use.MEDIA not in room_pass.uses or Permission.ALLOW_MOD in room_pass.permissions:
+    if Use.MEDIA not in room_pass.uses:
+        return None
+    if Permission.ASK_JOIN in room_pass.permissions:
+        return Deny(Reason.COMMAND_NOT_GRANTED, "a token with ask_join does nothing of a server's")
+    if not moderates or Permission.ALLOW_MOD in room_pass.permissions:
         return None
     return Deny(Reason.COMMAND_NOT_GRANTED, "the token's permissions lack allow_mod")
 

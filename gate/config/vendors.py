@@ -71,7 +71,9 @@ class VideoSdk(Model):
         description="Whether a moderator who gives a microphone or camera back needs its owner's yes. Taking "
         "it away never does.",
     )
-    max_participants: Count = Field(default=1000, description="The most participants in a room at once.")
+    max_participants: Count = Field(
+        default=1000, description="The most participants in a room; as many may wait."
+    )
     without_exp: Duration | None = Field(
         default=None,
         description="How long after its iat a token lives that has no exp, as in some samples of the vendor's. "

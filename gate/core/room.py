@@ -145,7 +145,7 @@ class RoomRules:
     """What an application says of its rooms, in seconds and counts.
 
     Who waits for longer than `entry_timeout_s` is told no, and may ask again `entry_pause_s` after any no.
-    `consent`: giving a track back takes its owner's yes.
+    `consent`: giving a track back takes its owner's yes. So many may be in as `most_people`, and as many wait.
     """
 
     entry_timeout_s: float = 60.0

@@ -213,9 +213,10 @@ def join(room: Room, asking: Asking, rules: RoomRules, now_ms: int) -> Step:
         return Step(room, Deny(Reason.PARTICIPANT_NOT_GRANTED, "the room is for other participants"))
     if not asking.permissions & {Permission.ALLOW_JOIN, Permission.ASK_JOIN}:
         return Step(room, Deny(Reason.ENTRY_NOT_GRANTED))
-    here = sum(person.state in _HERE for person in room.people.values())
     was_here = before is not None and before.state in _HERE and before.id == asking.id
-    if here - was_here >= rules.most_people:
+    stays = was_here and before is not None and before.state is State.JOINED
+    enters = stays or Permission.ALLOW_JOIN in asking.permissions
+    if _is_full(room, State.JOINED if enters else State.WAITING, rules, asking.id):
         return Step(room, Deny(Reason.ROOM_FULL))
     draft = _Draft(room, now_ms)
     person = Participant(
@@ -251,6 +252,8 @@ def respond(room: Room, actor: str, name: str, decision: bool, rules: RoomRules,
     person = room.people.get(name)
     if person is None or person.state is not State.WAITING:
         return Step(room, Deny(Reason.NOT_WAITING))
+    if decision and _is_full(room, State.JOINED, rules, name):
+        return Step(room, Deny(Reason.ROOM_FULL))
     draft = _Draft(room, now_ms)
     if not decision:
         return draft.done(draft.say_no(person, State.DENIED, rules, ""))
@@ -369,6 +372,11 @@ def pass_time(room: Room, name: str, rules: RoomRules, now_ms: int) -> Step:
             draft.drop(name)
         return draft.done(person)
     return Step(room)
+
+
+def _is_full(room: Room, state: State, rules: RoomRules, name: str) -> bool:
+    """Whether there is no place in this state for `name`. Those who wait keep nobody out who may come in."""
+    return sum(each.state is state and each.id != name for each in room.people.values()) >= rules.most_people
 
 
 def _before(room: Room, asking: Asking) -> Participant | None:

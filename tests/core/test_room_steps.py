@@ -161,7 +161,12 @@ class TestJoin:
             (room_of(allowed=frozenset({"bob"})), asking("ann"), Reason.PARTICIPANT_NOT_GRANTED),
             (room_of(), asking("ann", MODERATOR), Reason.ENTRY_NOT_GRANTED),
             (room_of(), asking("ann", frozenset()), Reason.ENTRY_NOT_GRANTED),
-            (room_of(person("a"), person("b", State.WAITING)), asking("ann"), Reason.ROOM_FULL),
+            (room_of(person("a"), person("b")), asking("ann"), Reason.ROOM_FULL),
+            (
+                room_of(person("a"), *(person(name, State.WAITING, GUEST) for name in "bc")),
+                asking("ann", GUEST),
+                Reason.ROOM_FULL,
+            ),
         ],
     )
     def test_refused(self, room: Room, who: Asking, reason: Reason) -> None:
@@ -174,6 +179,18 @@ class TestJoin:
         assert refused(join(room_of(person("ann")), asking("ann", at_ms=900), rules, NOW)) is None
         gone = person("bob", State.LEFT, disabled=frozenset({MIC}))
         assert refused(join(room_of(gone), asking("ann"), rules, NOW)) is None
+
+    def test_those_who_wait_keep_nobody_out(self) -> None:
+        rules = replace(RULES, most_people=1)
+        waiting = person("gus", State.WAITING, GUEST, until_ms=NOW + 9)
+        assert refused(join(room_of(waiting), asking("ann"), rules, NOW)) is None
+        full = room_of(person("ann"), waiting)
+        assert refused(join(full, asking("bob"), rules, NOW)) is Reason.ROOM_FULL
+        assert refused(respond(full, "ann", "gus", True, rules, NOW)) is Reason.ROOM_FULL
+        assert refused(respond(full, "ann", "gus", False, rules, NOW)) is None
+        # Whoever was let in once is in by their younger session too.
+        again = asking("gus", GUEST, at_ms=900)
+        assert refused(join(room_of(person("gus", permissions=GUEST)), again, rules, NOW)) is None
 
     def test_those_who_are_allowed(self) -> None:
         assert refused(join(room_of(allowed=frozenset({"ann"})), asking("ann"), RULES, NOW)) is None
