@@ -180,8 +180,17 @@ class Tracks:
             finally:
                 self.receiving -= 1
                 self.cut += not whole
+            if path.endswith("/whip"):
+                # RFC 9725, section 4.2: the session that was made has a URL of its own.
+                path, answer = f"{path}/1", web.Response(status=201, body=b"v=0\r\n")
+                answer.headers.update({"Location": path, "Content-Type": "application/sdp"})
+            else:
+                answer = web.Response(status=201)
             self.kept[path] = bytes(body)
-            return web.Response(status=201)
+            return answer
+        if request.method == "DELETE" and path in self.kept:
+            del self.kept[path]
+            return web.Response(status=200)
         if path.endswith("/endless.ts"):
             answer = web.StreamResponse()
             await answer.prepare(request)

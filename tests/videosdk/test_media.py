@@ -349,3 +349,30 @@ async def test_media_with_the_bare_token_belong_to_whom_has_joined_from_there(
         assert got.status == 201, got.body
         assert await meet.people() == [anna.id]
         assert not {"error", "newPeer"} & {name for name, _ in told.events}
+
+
+@pytest.mark.parametrize("bare", [False, True])
+async def test_ingest_as_whip_does_it(meet: Any, bare: bool) -> None:
+    one, two = meet.gates
+    host = await meet.join(one, "allow_join", "allow_mod", participantId="host")
+    anna = await meet.join(one, "allow_join", participantId="anna")
+    guest = await meet.join(two, "allow_join", participantId="guest")
+
+    async def ask(gate: Any, path: str, method: str, data: bytes = b"") -> Any:
+        headers = {"Content-Type": "application/sdp"}
+        if bare:
+            headers["Authorization"] = f"Bearer {anna.token}"
+            return await meet.ask(gate, path, method, data=data or None, headers=headers)
+        return await anna.get(path, gate, method=method, data=data or None, headers=headers)
+
+    endpoint = track(meet, "anna", "mic", "whip")
+    made = await ask(one, endpoint, "POST", b"v=0\r\n")
+    assert (made.status, made.body) == (201, b"v=0\r\n")
+    where = made.headers["Location"].removeprefix("" if bare else anna.link)
+    assert where == f"{endpoint}/1"
+    # Nobody else ends it, or begins one there.
+    assert (await guest.get(where, method="DELETE")).reason == "track_not_yours"
+    assert (await guest.get(endpoint, method="POST", data=b"v=0")).reason == "track_not_yours"
+    assert (await ask(two, where, "DELETE")).status == 200
+    assert (await host.command("disablePeerMic", peerId="anna")).status == 200
+    assert (await ask(one, endpoint, "POST", b"v=0\r\n")).reason == "track_disabled"
