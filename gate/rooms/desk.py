@@ -69,9 +69,8 @@ class Desk:
         )
         self._ended = False
 
-    async def start(self, *, reachable: bool = True) -> None:
-        """Leases are renewed and what is due happens, from now on; with a store that is not reachable, as soon
-        as it is."""
+    async def start(self) -> None:
+        """Leases are renewed and what is due happens, from now on or from when the store is there."""
         self._leases.start()
 
     async def stop(self) -> None:

@@ -8,6 +8,7 @@ comes again, and gets the room as it is then.
 from __future__ import annotations
 
 import socket
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
@@ -55,7 +56,7 @@ class Host(Protocol):
         ...
 
 
-class Stream(Taken):
+class Stream(Taken, ABC):
     """A listener. `ending` is set when its last word is said; `why` is for the log."""
 
     __slots__ = ("_host", "_joined", "_lasting", "_spare", "attendee", "ending", "stop", "turn", "why")
@@ -80,9 +81,9 @@ class Stream(Taken):
         self._spare = len(first)
         self.send(first)
 
+    @abstractmethod
     def told(self, name: str, text: str) -> bytes:
         """What tells of `name`; `text` is JSON."""
-        raise NotImplementedError
 
     def tell(self, event: Event) -> None:
         """The client is told. Who was waiting and is in now is shown the room, too."""
@@ -95,8 +96,9 @@ class Stream(Taken):
                 self._spare += len(first)
                 self.send(first)
 
+    @abstractmethod
     def pick(self, event: bytes, frame: bytes) -> bytes:
-        raise NotImplementedError
+        """Of the two forms of an event the one that is sent here."""
 
     def end(self, deny: Deny) -> None:
         """The client is told why, and the connection closes."""
@@ -115,9 +117,9 @@ class Stream(Taken):
         self.ending = True
         self._host.leave(self)
 
+    @abstractmethod
     def beat(self) -> None:
         """Something is sent, so that whatever is in between does not take the connection for idle."""
-        raise NotImplementedError
 
     def send(self, data: bytes) -> None:
         if self.ending or self.wire.is_closing():

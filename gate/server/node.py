@@ -188,7 +188,7 @@ class Node:
         # From here on it takes keys that are fetched, and ticket keys that the feed tells of.
         self.gatekeeper, self.keys, self.api_keys = keeper, keys, known_keys
         self.config = replace(self.config, policy=keeper.policy)
-        await desk.start(reachable=beginning.reachable)
+        await desk.start()
         stack.push_async_callback(desk.stop)
         rpc = RpcApi(streams, control, Failures(), lambda: keeper.tickets, known.learn)
         stack.push_async_callback(ledger.drain)

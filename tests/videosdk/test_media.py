@@ -376,3 +376,30 @@ async def test_ingest_as_whip_does_it(meet: Any, bare: bool) -> None:
     assert (await ask(two, where, "DELETE")).status == 200
     assert (await host.command("disablePeerMic", peerId="anna")).status == 200
     assert (await ask(one, endpoint, "POST", b"v=0\r\n")).reason == "track_disabled"
+
+
+async def test_a_mute_cuts_who_reads_the_track_and_nobody_else(meet: Any) -> None:
+    one, two = meet.gates
+    host = await meet.join(one, "allow_join", "allow_mod", participantId="host")
+    guest = await meet.join(two, "allow_join", participantId="guest")
+    urls = [f"{two.url}{guest.link}{track(meet, 'host', kind, 'endless.ts')}" for kind in ("mic", "webcam")]
+    async with meet.http.get(urls[0]) as muted, meet.http.get(urls[1]) as other:
+        assert (await muted.content.readany(), await other.content.readany()) != (b"", b"")
+        assert (await host.command("disablePeerMic", peerId="host")).status == 200
+        with pytest.raises((ClientConnectionError, ClientPayloadError)):
+            await asyncio.wait_for(drain(muted), 2)
+        assert await asyncio.wait_for(other.content.readany(), 2)
+
+
+@pytest.mark.timed
+async def test_where_the_policy_says_so_the_session_ends_with_its_token(start_meet: Any) -> None:
+    section = {"keys": [{"key": "f0a1b2c3-key", "secret": "5" * 64}]}
+    application = {"formats": ["videosdk"], "videosdk": section, "session_end": "token"}
+    meet = await start_meet(more={"applications": {"meet": application}})
+    now = int(time.time())
+    anna = await meet.join(meet.gates[0], "allow_join", participantId="anna", iat=now, exp=now + 3)
+    async with anna.listening() as told:
+        assert (await anna.read("anna")).status == 200
+        assert (await told.wait("error", 6))["reason"] == "session_expired"
+        await told.wait_end()
+    assert (await anna.read("anna")).reason == "session_expired"
